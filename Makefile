@@ -1,0 +1,45 @@
+# Everything runs inside .venv, which is made from requirements.lock when that has changed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+export DVC_NO_ANALYTICS := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help repro test test-all lint format verify-lock clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; v[:2] == (3, 11) or sys.exit("error: Python 3.11 is needed, received %d.%d; name one with make PYTHON=..." % v[:2])'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+repro: $(READY) ## make the environment and run the pipeline (dvc repro)
+	@brainmri check-params
+	dvc repro
+
+test: $(READY) ## run the tests, the whole pipeline on a tiny phantom among them
+	pytest
+
+test-all: test ## the tests, and what needs servers, browsers or hours (nothing yet)
+
+lint: $(READY) ## check style and types
+	ruff check
+	ruff format --check
+	mypy
+
+format: $(READY) ## mend what a formatter can
+	ruff check --fix
+	ruff format
+
+verify-lock: $(READY) ## check that dvc.yaml and dvc.lock are true to the code and params
+	brainmri verify-lock
+
+clean: ## remove the environment and checkpoints (DVC's cache stays)
+	rm -rf $(VENV) .resume

@@ -1,0 +1,1 @@
+"""The library that the pipeline's stages share: one noun a file."""

@@ -1,0 +1,171 @@
+"""How a pixel is changed: decode a file to grey, bring it to the square grid, find the head, apply the windows.
+
+Prediction uses these same functions with the `ImageParams` that travel inside a model's folder.
+"""
+
+import io
+from typing import Annotated, Literal
+
+import cv2
+import numpy as np
+from annotated_types import Len
+from PIL import Image, UnidentifiedImageError
+from pydantic import Field, field_validator
+
+from brainmri.errors import InputError
+from brainmri.params import Section
+
+Percentile = Annotated[float, Field(ge=0, le=100)]
+
+
+class ImageParams(Section):
+    """What turns a scan into a network's input; a model only ever sees images made with one set of these."""
+
+    size: Annotated[int, Field(ge=16, le=1024)]  # side of the square grid, px
+    fit: Literal["pad", "stretch"]  # how a non-square image meets the square grid
+    window_source: Literal["percentile", "frame"]  # percentiles inside the head, or of the whole frame
+    windows: Annotated[list[Annotated[list[Percentile], Len(2, 2)]], Len(1, 8)]  # [low, high], one a channel
+
+    @field_validator("windows")
+    @classmethod
+    def _low_below_high(cls, windows: list[list[float]]) -> list[list[float]]:
+        if any(low >= high for low, high in windows):
+            raise ValueError("pairs with the low percentile below the high one")
+        return windows
+
+
+# The last bytes of a whole file. OpenCV decodes a cut-off JPEG without complaint, so that files without these
+# are decoded once more by Pillow, which refuses them.
+_TAILS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
+
+
+def decode(data: bytes) -> tuple[np.ndarray, str]:
+    """Decode an image file to grey.
+
+    Returns
+    -------
+    grey : ndarray, shape (H, W), uint8 or uint16
+        Luminance, in the file's own depth.
+    mode : str
+        Pillow's name of the file's pixel format, such as `L`, `RGB` or `I;16`.
+
+    Raises
+    ------
+    InputError
+        If the bytes are not an image that can be decoded whole; the message gives the reason only.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as header:
+            mode = str(header.mode)
+            tail = _TAILS.get(str(header.format))
+            if tail is None or not data.rstrip(b"\0").endswith(tail):
+                header.load()
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        reason = "no known image format" if isinstance(error, UnidentifiedImageError) else str(error)
+        raise InputError(f"cannot be decoded: {reason}") from None
+    try:
+        grey = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH)
+    except cv2.error as error:
+        raise InputError(f"cannot be decoded: {error.err}") from None
+    if grey is None or grey.dtype not in (np.uint8, np.uint16):
+        found = "nothing" if grey is None else f"pixels of type {grey.dtype}"
+        raise InputError(f"cannot be decoded: 8-bit or 16-bit pixels are needed, received {found}")
+    return grey, mode
+
+
+def to_square(image: np.ndarray, size: int, fit: str) -> tuple[np.ndarray, tuple[float, float]]:
+    """Bring an image to the square grid: averaged by area when it shrinks, bilinear when it grows.
+
+    Parameters
+    ----------
+    image : ndarray, shape (H, W)
+    size : int
+        Side of the result, px.
+    fit : {"pad", "stretch"}
+        `pad` keeps the shape and centres the image on black; `stretch` scales both sides to `size`.
+
+    Returns
+    -------
+    square : ndarray, shape (size, size), dtype of `image`
+    scale : tuple of float
+        New pixels per old pixel along rows and columns; the voxel size divides by it.
+    """
+    height, width = image.shape
+    if fit == "stretch":
+        rows, cols = size, size
+    else:
+        longest = max(height, width)
+        rows, cols = (max(1, round(side * size / longest)) for side in (height, width))
+    shrinks = rows <= height and cols <= width
+    resized = cv2.resize(image, (cols, rows), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    if (rows, cols) != (size, size):
+        top, left = (size - rows) // 2, (size - cols) // 2
+        resized = cv2.copyMakeBorder(
+            resized, top, size - rows - top, left, size - cols - left, cv2.BORDER_CONSTANT, value=0
+        )
+    return resized, (rows / height, cols / width)
+
+
+def mask_to_square(mask: np.ndarray, size: int, fit: str) -> np.ndarray:
+    """Bring a mask, shape (H, W), bool, to the square grid; a pixel is foreground where half of its area or more is."""
+    square, _ = to_square(mask.astype(np.uint8) * 255, size, fit)
+    foreground: np.ndarray = square >= 127.5
+    return foreground
+
+
+def head(square: np.ndarray) -> np.ndarray:
+    """Find the head: the largest connected thing brighter than the background, with its holes filled.
+
+    Half of Otsu's threshold [1]_ keeps dark tissue (CSF, bone) that the threshold itself would give to the background.
+
+    Parameters
+    ----------
+    square : ndarray, shape (S, S), uint8 or uint16
+
+    Returns
+    -------
+    ndarray, shape (S, S), bool
+        All False for a constant image.
+
+    References
+    ----------
+    .. [1] Otsu, N., IEEE Trans. Syst. Man Cybern. 9 (1979), doi:10.1109/TSMC.1979.4310076
+    """
+    smooth = cv2.GaussianBlur(square, (5, 5), 0)
+    if smooth.dtype != np.uint8:
+        smooth = cv2.normalize(smooth, None, 0, 255, cv2.NORM_MINMAX, dtype=cv2.CV_8U)
+    if smooth.min() == smooth.max():
+        return np.zeros(square.shape, bool)
+    otsu, _ = cv2.threshold(smooth, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    bright = (smooth > 0.5 * otsu).astype(np.uint8)
+    outlines, _ = cv2.findContours(bright, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    largest = max(outlines, key=cv2.contourArea)
+    filled = np.zeros_like(bright)
+    cv2.drawContours(filled, [largest], 0, 1, thickness=cv2.FILLED)
+    return filled.astype(bool)
+
+
+def windowed(square: np.ndarray, inside: np.ndarray, params: ImageParams) -> np.ndarray:
+    """Apply every window: its low percentile becomes 0, its high one 255, what lies outside is clipped.
+
+    Parameters
+    ----------
+    square : ndarray, shape (S, S), uint8 or uint16
+    inside : ndarray, shape (S, S), bool
+        The head. Where it is empty, or `window_source` is `frame`, the percentiles are of the whole frame.
+    params : ImageParams
+
+    Returns
+    -------
+    ndarray, shape (S, S, C), uint8
+        One channel a window. A window without width (a constant image) gives 0 throughout.
+    """
+    whole = params.window_source == "frame" or not inside.any()
+    levels = 256 if square.dtype == np.uint8 else 65536
+    shares = np.cumsum(np.bincount((square if whole else square[inside]).ravel(), minlength=levels))
+    bounds = np.searchsorted(shares, np.maximum(np.asarray(params.windows) / 100 * shares[-1], 1))  # (C, 2)
+    low, high = bounds[:, 0], bounds[:, 1]
+    ramp = np.arange(levels)[:, None] - low
+    table = np.clip(np.rint(255 * ramp / np.maximum(high - low, 1)), 0, 255) * (high > low)
+    channels: np.ndarray = np.take(table.astype(np.uint8), square, axis=0)
+    return channels

@@ -1,0 +1,27 @@
+"""The classes: their names, their order, and how the known sets spell them."""
+
+from collections.abc import Iterable
+
+CLASSES = ("glioma", "meningioma", "notumor", "pituitary")
+
+# Folder names of the Nickparvar and Sartaj sets on Kaggle, and what people write by hand.
+SPELLINGS = {
+    "glioma": "glioma",
+    "glioma_tumor": "glioma",
+    "meningioma": "meningioma",
+    "meningioma_tumor": "meningioma",
+    "notumor": "notumor",
+    "no_tumor": "notumor",
+    "pituitary": "pituitary",
+    "pituitary_tumor": "pituitary",
+}
+
+
+def class_names(labels: Iterable[str]) -> list[str]:
+    """Return the class names of a data set in the order that every array of probabilities uses.
+
+    The four of `CLASSES` in their own order where nothing else occurs, even if one of them is absent; otherwise the
+    set's own names, sorted. Empty labels (images without a class) do not count.
+    """
+    present = sorted({label for label in labels if label})
+    return list(CLASSES) if set(present) <= set(CLASSES) else present

@@ -1,0 +1,113 @@
+"""Check that the pipeline is described truly: deps as imported, params as typed, the lock as committed."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from brainmri import closure
+from brainmri.errors import ArtifactError, ParamsError
+from brainmri.params import Section, check
+
+
+def problems(root: Path, models: dict[str, type[Section]]) -> list[str]:
+    """Return one sentence for each place where `dvc.yaml`, `params.yaml`, the code and `dvc.lock` disagree.
+
+    Parameters
+    ----------
+    root : Path
+        The project's folder.
+    models : dict
+        The typed model of each section of `params.yaml`, under the section's name.
+    """
+    stages = _yaml(root / "dvc.yaml")["stages"]
+    return [
+        *_deps_problems(root, stages),
+        *_params_problems(root, stages, models),
+        *_lock_problems(root, stages),
+    ]
+
+
+def _deps_problems(root: Path, stages: dict[str, Any]) -> list[str]:
+    """Compare the code that each stage lists with the code that it reaches."""
+    found = []
+    for name, stage in stages.items():
+        listed = [dep for dep in stage["deps"] if dep.endswith(".py")]
+        needed = closure.reached(root, Path("stages") / f"{name}.py")
+        if listed != needed:
+            lines = "\n".join(f"      - {path}" for path in needed)
+            found.append(
+                f"dvc.yaml: stage {name}: deps should list the code it imports, sorted; missing "
+                f"{sorted(set(needed) - set(listed))}, too many {sorted(set(listed) - set(needed))}; paste:\n{lines}"
+            )
+    return found
+
+
+def _params_problems(root: Path, stages: dict[str, Any], models: dict[str, type[Section]]) -> list[str]:
+    """Compare the sections of `params.yaml` with the typed models and with what the stages depend on."""
+    params = _yaml(root / "params.yaml")
+    found = []
+    if set(params) != set(models):
+        found.append(f"params.yaml: sections should be {sorted(models)}, received {sorted(params)}")
+    for name in sorted(set(params) & set(models)):
+        try:
+            check(params[name], models[name], where=f"params.yaml: section `{name}`")
+        except ParamsError as error:
+            found.append(str(error))
+    for name, stage in stages.items():
+        expected = [name] if name in models else []
+        if stage.get("params", []) != expected:
+            found.append(f"dvc.yaml: stage {name}: params should be {expected}, received {stage.get('params', [])}")
+    return found
+
+
+def _lock_problems(root: Path, stages: dict[str, Any]) -> list[str]:
+    """Compare `dvc.lock` with the commands, params and code of the commit, and its hashes along the chain."""
+    lock = _yaml(root / "dvc.lock")["stages"]
+    params = _yaml(root / "params.yaml")
+    found = [f"dvc.lock: stage {name} is not in dvc.yaml; run `dvc repro`" for name in sorted(set(lock) - set(stages))]
+    outs = {out["path"]: out["md5"] for entry in lock.values() for out in entry.get("outs", [])}
+    for name, stage in stages.items():
+        entry = lock.get(name)
+        if entry is None:
+            found.append(f"dvc.lock: stage {name} is missing; run `dvc repro`")
+            continue
+        found += _entry_problems(root, name, stage, entry, params, outs)
+    return found
+
+
+def _entry_problems(
+    root: Path, name: str, stage: dict[str, Any], entry: dict[str, Any], params: dict[str, Any], outs: dict[str, str]
+) -> list[str]:
+    where, mend = f"dvc.lock: stage {name}", "run `dvc repro` and commit dvc.lock"
+    found = []
+    if entry["cmd"] != stage["cmd"]:
+        found.append(f"{where}: the command should be `{stage['cmd']}`, received `{entry['cmd']}`; {mend}")
+    used = entry.get("params", {}).get("params.yaml", {})
+    found += [
+        f"{where}: params should be those of params.yaml, received others in section {section}; {mend}"
+        for section in stage.get("params", [])
+        if used.get(section) != params[section]
+    ]
+    deps = {dep["path"]: dep["md5"] for dep in entry["deps"]}
+    if sorted(deps) != sorted(stage["deps"]):
+        found.append(f"{where}: deps should be those of dvc.yaml, received {sorted(deps)}; {mend}")
+    for path, md5 in deps.items():
+        actual = outs.get(path) or _md5(root / path)
+        if actual != md5:
+            found.append(f"{where}: {path} has changed since the run (md5 {md5}, now {actual}); {mend}")
+    return found
+
+
+def _md5(path: Path) -> str:
+    if not path.is_file():
+        return "no such file"
+    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()  # what DVC stores
+
+
+def _yaml(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise ArtifactError(f"{path}: no such file; run from the project's folder") from None

@@ -1,0 +1,123 @@
+"""Published runs, one JSON each in `results/`, and the README's tables, which are made from them."""
+
+import json
+import subprocess
+from pathlib import Path, PurePath
+from typing import Any
+
+import yaml
+
+from brainmri.errors import ArtifactError
+from brainmri.files import read_json, write_json
+
+BEGIN, END = "<!-- results: made by `brainmri readme` -->", "<!-- /results -->"
+
+
+def record(root: Path, name: str, command: str, out: Path) -> None:
+    """Write `out`: the metrics, params, commit and versions of the run that stands in the folder `root`.
+
+    Raises
+    ------
+    ArtifactError
+        If the run's code differs from its commit: the numbers could not be repeated from it.
+    """
+    changed = _git(root, "status", "--porcelain", "--", "*.py", "dvc.yaml", "requirements.lock")
+    if changed:
+        raise ArtifactError(f"{root}: code should be committed before its run is recorded, received changes: {changed}")
+    params = yaml.safe_load((root / "params.yaml").read_text())
+    local = params["fetch"]["local"]
+    params["fetch"]["local"] = {key: value and PurePath(value).name for key, value in local.items()}  # no private paths
+    write_json(
+        out,
+        {
+            "name": name,
+            "command": command,
+            "commit": _git(root, "rev-parse", "HEAD"),
+            "params": params,
+            "versions": read_json(root / "models/classifier/versions.json"),
+            "metrics": {part: read_json(root / f"metrics/{part}.json") for part in ("data", "classify", "segment")},
+        },
+    )
+
+
+def tables(folder: Path) -> str:
+    """Return the Markdown tables of every run in a folder of results, sorted by file name."""
+    runs = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+    return "\n\n".join([_headline(runs), _by_class(runs), _segmentation(runs), _commands(runs)])
+
+
+def with_tables(readme: str, folder: Path) -> str:
+    """Return the text of the README with the tables of `folder` between its two marks."""
+    before, mark, rest = readme.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not mark or not end:
+        raise ArtifactError(f"README.md: should hold the lines {BEGIN} and {END}, received neither or one")
+    return f"{before}{BEGIN}\n\n{tables(folder)}\n\n{END}{after}"
+
+
+def _headline(runs: list[dict[str, Any]]) -> str:
+    rows = []
+    for run in runs:
+        classify = run["metrics"]["classify"]
+        whole, free = classify["whole"], classify.get("twin_free")
+        rows.append(
+            [
+                run["name"],
+                f"{whole['images']}",
+                _interval(whole["accuracy"], classify["ci95"]["whole"]["accuracy"]),
+                _interval(whole["macro"]["f1"], classify["ci95"]["whole"]["macro"]["f1"]),
+                f"{whole['ece']:.3f}",
+                "none" if free is None else f"{free['images']}",
+                "" if free is None else _interval(free["accuracy"], classify["ci95"]["twin_free"]["accuracy"]),
+            ]
+        )
+    header = ["Run", "Test images", "Accuracy", "Macro F1", "ECE", "Twin-free images", "Accuracy on these"]
+    return _markdown(header, rows)
+
+
+def _by_class(runs: list[dict[str, Any]]) -> str:
+    rows = []
+    for run in runs:
+        classify = run["metrics"]["classify"]
+        for name, scores in classify["whole"]["classes"].items():
+            free = classify.get("twin_free", {"classes": {}})["classes"].get(name, {"support": 0})
+            f1 = _interval(scores["f1"], classify["ci95"]["whole"]["classes"][name]["f1"])
+            values = [f"{scores[key]:.3f}" for key in ("precision", "recall", "auc")]
+            rows.append([run["name"], name, str(scores["support"]), *values, f1, str(free["support"])])
+    header = ["Run", "Class", "Test images", "Precision", "Recall", "ROC AUC", "F1", "of which twin-free"]
+    return _markdown(header, rows)
+
+
+def _segmentation(runs: list[dict[str, Any]]) -> str:
+    rows = []
+    for run in runs:
+        for method, scores in run["metrics"]["segment"].items():
+            if "all" in scores:
+                part = scores["all"]
+                hd95, sensitivity = part["hd95"]["mean"], part["sensitivity"]["mean"]
+                dice = _interval(part["dice"]["mean"], part["dice"]["mean_ci95"])
+                masked = str(scores["images_with_tumour_mask"])
+                rows.append([run["name"], method, masked, dice, f"{hd95:.1f}", f"{sensitivity:.3f}"])
+    return _markdown(["Run", "Method", "Masks", "Mean Dice", "Mean HD95, px", "Mean sensitivity"], rows)
+
+
+def _commands(runs: list[dict[str, Any]]) -> str:
+    return "\n".join(f"- {run['name']}: `{run['command']}` at commit `{run['commit'][:10]}`" for run in runs)
+
+
+def _interval(value: float, bounds: dict[str, float | None]) -> str:
+    if bounds["low"] is None or bounds["high"] is None:
+        return f"{value:.3f}"
+    return f"{value:.3f} ({bounds['low']:.3f} to {bounds['high']:.3f})"
+
+
+def _markdown(header: list[str], rows: list[list[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def _git(root: Path, *words: str) -> str:
+    result = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise ArtifactError(f"{root}: `git {' '.join(words)}` should work here, received: {result.stderr.strip()}")
+    return result.stdout.strip()

@@ -1,0 +1,123 @@
+"""Turn stored files into arrays on the square grid, with everything that preprocessing keeps of each."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from brainmri import duplicates
+from brainmri.errors import InputError
+from brainmri.files import create_array
+from brainmri.images import ImageParams, decode, head, mask_to_square, to_square, windowed
+from brainmri.quality import quality
+
+# One stored image: its row of the manifest, the bytes of its file and of its mask.
+StoredImage = tuple[Any, bytes, bytes | None]
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One slice on the square grid (S x S pixels)."""
+
+    square: np.ndarray  # (S, S) uint8 or uint16, before any window
+    inside: np.ndarray  # (S, S) bool, the head
+    channels: np.ndarray  # (S, S, C) uint8, one a window
+    mask: np.ndarray | None  # (S, S) bool
+    scale: tuple[float, float]  # new pixels per old one, along rows and columns
+    facts: dict[str, object]  # mode, size and quality, as in the index
+
+
+@dataclass(frozen=True)
+class Scans:
+    """Every readable image of a set of N, in the order of the manifest; the arrays may be longer than the table."""
+
+    table: pd.DataFrame  # the manifest's columns, mode, size and quality, and `has_mask`
+    images: np.ndarray  # (N, S, S, C) uint8, memory-mapped
+    masks: np.ndarray  # (N, S, S) uint8, memory-mapped; zero where there is none
+    thumbnails: np.ndarray  # (N, 1024) float32
+    histograms: pd.DataFrame  # columns label, stage, level, share
+    bad: pd.DataFrame  # columns image_id, reason
+
+
+def read_scan(data: bytes, mask_data: bytes | None, params: ImageParams) -> Scan:
+    """Decode an image file and its mask, if it has one, and bring both to the square grid.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be decoded or the sizes of the two differ; the message gives the reason only.
+    """
+    grey, mode = decode(data)
+    square, scale = to_square(grey, params.size, params.fit)
+    inside = head(square)
+    facts = {"mode": mode, "height_px": grey.shape[0], "width_px": grey.shape[1]} | quality(square, inside)
+    mask = None if mask_data is None else _read_mask(mask_data, grey.shape, params)
+    return Scan(square, inside, windowed(square, inside, params), mask, scale, facts)
+
+
+def read_scans(stored: Iterable[StoredImage], count: int, params: ImageParams, folder: Path) -> Scans:
+    """Read up to `count` stored images into arrays under `folder`, one at a time; name and keep the bad ones aside."""
+    images = create_array(folder / "images.npy", (count, params.size, params.size, len(params.windows)))
+    masks = create_array(folder / "masks.npy", (count, params.size, params.size))
+    thumbnails = np.zeros((count, duplicates.SIDE**2), np.float32)
+    levels: dict[tuple[str, str], np.ndarray] = {}
+    rows: list[dict[str, Any]] = []
+    bad: list[dict[str, str]] = []
+    for row, data, mask_data in stored:
+        try:
+            scan = read_scan(data, mask_data, params)
+        except InputError as error:
+            bad.append({"image_id": row.image_id, "reason": str(error)})
+            continue
+        images[len(rows)] = scan.channels
+        if scan.mask is not None:
+            masks[len(rows)] = scan.mask
+        thumbnails[len(rows)] = duplicates.thumbnail(scan.square)
+        _count_levels(levels, row.label, scan)
+        rows.append(_index_row(row, scan))
+    table = pd.DataFrame(rows)
+    return Scans(
+        table, images, masks, thumbnails, _histograms(levels), pd.DataFrame(bad, columns=["image_id", "reason"])
+    )
+
+
+def _read_mask(data: bytes, shape: tuple[int, ...], params: ImageParams) -> np.ndarray:
+    try:
+        mask, _ = decode(data)
+    except InputError as error:
+        raise InputError(f"mask {error}") from None
+    if mask.shape != shape:
+        raise InputError(f"mask should have the image's size {shape}, received {mask.shape}")
+    return mask_to_square(mask > np.iinfo(mask.dtype).max // 2, params.size, params.fit)
+
+
+def _index_row(row: Any, scan: Scan) -> dict[str, Any]:
+    carried = ("image_id", "set", "label", "split", "patient", "number", "plane", "file_bytes", "sha256")
+    return (
+        {name: getattr(row, name) for name in carried}
+        | scan.facts
+        | {"voxel_row_mm": row.voxel_row_mm / scan.scale[0], "voxel_col_mm": row.voxel_col_mm / scan.scale[1]}
+        | {"has_mask": scan.mask is not None}
+    )
+
+
+def _count_levels(levels: dict[tuple[str, str], np.ndarray], label: str, scan: Scan) -> None:
+    """Add a scan's levels inside the head to the histograms: of the file (in 256 bins), and of each window."""
+    inside = scan.inside if scan.inside.any() else np.ones_like(scan.inside)
+    before = scan.square if scan.square.dtype == np.uint8 else scan.square >> 8
+    named = [("before", before), *((f"window {c + 1}", scan.channels[..., c]) for c in range(scan.channels.shape[2]))]
+    for name, picture in named:
+        counts = np.bincount(picture[inside], minlength=256)
+        levels[label, name] = levels.get((label, name), 0) + counts
+
+
+def _histograms(levels: dict[tuple[str, str], np.ndarray]) -> pd.DataFrame:
+    """Return the histograms in 64 bins of 4 levels; the shares of each label and stage add up to one."""
+    parts = []
+    for (label, stage), counts in sorted(levels.items()):
+        share = counts.reshape(64, 4).sum(axis=1) / counts.sum()
+        parts.append(pd.DataFrame({"label": label, "stage": stage, "level": np.arange(0, 256, 4), "share": share}))
+    return pd.concat(parts) if parts else pd.DataFrame(columns=["label", "stage", "level", "share"])

@@ -1,0 +1,75 @@
+"""Augment: make seeded variants of the labelled training images.
+
+Reads `data/processed/train`. Writes `data/augmented`: `images.npy` (the variants), `index.csv` (image, label and the
+parameters drawn for each variant, so that any of them can be made again) and `preview.png`.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+from tqdm import tqdm
+
+from brainmri import galleries
+from brainmri.augmentation import VariationParams, copies, draw, vary
+from brainmri.errors import exit_on_error
+from brainmri.files import create_array, new_directory, write_table
+from brainmri.index import Split, read_split
+from brainmri.params import load
+
+
+class Params(VariationParams):
+    """Section `augment`."""
+
+    seed: int
+    copies: Annotated[int, Field(ge=0, le=100)]
+    balance: bool
+
+
+def run(params: Params, train: Path, out: Path) -> None:
+    """Write the variants of the labelled images of folder `train` to folder `out`."""
+    split = read_split(train)
+    rng = np.random.default_rng(params.seed)
+    labelled = split.index[split.index["label"] != ""]
+    repeats = copies(labelled["label"], params.copies, params.balance)
+    sources = np.repeat(labelled.index.to_numpy(), repeats)
+    table = draw(len(sources), params, rng)
+    table.insert(0, "row", sources)
+    table.insert(1, "image_id", split.index["image_id"].to_numpy()[sources])
+    table.insert(2, "label", split.index["label"].to_numpy()[sources])
+    with new_directory(out) as folder:
+        images = create_array(folder / "images.npy", (len(table), *split.images.shape[1:]))
+        rows = enumerate(table.to_dict("records"))
+        for at, row in tqdm(rows, "augment", len(table), unit="image", mininterval=1):
+            images[at] = vary(split.images[row["row"]], row)
+        write_table(folder / "index.csv", table)
+        draw_preview(folder / "preview.png", split, images, table, rng)
+
+
+def draw_preview(path: Path, split: Split, images: np.ndarray, table: pd.DataFrame, rng: np.random.Generator) -> None:
+    """Draw eight variants, each beside the image it was made from."""
+    pictures, captions = [], []
+    for at in np.sort(rng.choice(len(table), min(8, len(table)), replace=False)):
+        row = table.iloc[at]
+        pictures += [split.images[row["row"], ..., 0], images[at, ..., 0]]
+        flips = "".join(name[0].upper() for name in ("horizontal_flip", "vertical_flip") if row[name]) or "none"
+        drawn = f"{row['rotation_deg']:+.0f}°, zoom {row['zoom']:.2f}, flip {flips}"
+        captions += [row["label"], drawn]
+    galleries.grid(path, pictures, captions, "Variants beside their originals", 4, empty="augment.copies is 0")
+
+
+def main() -> None:
+    """Read the command line and run the stage."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("train", type=Path, help="training folder that preprocess wrote")
+    parser.add_argument("out", type=Path, help="folder to write")
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
+    args = parser.parse_args()
+    run(load(args.params, "augment", Params), args.train, args.out)
+
+
+if __name__ == "__main__":
+    exit_on_error(main)

@@ -1,0 +1,172 @@
+"""Fetch: bring a set of images, from wherever it comes, into one form.
+
+Reads what `fetch.source` names: `phantom` (simulated here), `kaggle` (downloaded) or `local` (a folder, an archive or
+a manifest CSV). Writes the folder `OUT`: `images-000.zip` and on, `manifest.csv` (one row an image, its columns in
+`brainmri/manifest.py`) and `summary.json` (counts, and what differs from the known sets). Equal images give equal
+shards and an equal manifest whichever way they came. Images are copied as they are; preprocess is the first to decode.
+"""
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from itertools import chain
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pandas as pd
+from pydantic import AfterValidator
+from tqdm import tqdm
+
+from brainmri import kaggle, shards, sources
+from brainmri.errors import ParamsError, exit_on_error
+from brainmri.files import new_directory, write_json, write_table
+from brainmri.manifest import COLUMNS, SourceImage, image_id
+from brainmri.params import Section, load
+from brainmri.phantom import PhantomParams, simulate
+
+Handle = Annotated[str | None, AfterValidator(kaggle.check_handle)]
+
+
+class KaggleParams(Section):
+    """Datasets on Kaggle, `owner/dataset/versions/number` or null."""
+
+    classes: Handle
+    masks: Handle
+
+
+class LocalParams(Section):
+    """Paths on this machine, or null."""
+
+    classes: str | None
+    masks: str | None
+    manifest: str | None
+
+
+class Params(Section):
+    """Section `fetch`."""
+
+    source: Literal["phantom", "kaggle", "local"]
+    phantom: PhantomParams
+    kaggle: KaggleParams
+    local: LocalParams
+
+
+def run(params: Params, out: Path) -> None:
+    """Fetch what `params` name into folder `out`."""
+    rows: list[dict[str, Any]] = []
+    with new_directory(out) as folder, ExitStack() as stack:
+        found = open_sources(params, stack)
+        images = chain.from_iterable(map(sources.stream, found.values())) if found else simulate(params.phantom)
+        total = sum(len(source.images) for source in found.values()) or None
+        progress = tqdm(images, f"fetch {params.source}", total, unit=" images", mininterval=1)
+        stored = shards.write(folder, members(progress, rows))
+        table = manifest_table(rows, stored)
+        write_table(folder / "manifest.csv", table)
+        write_json(folder / "summary.json", summary(params, table, found))
+    warn(found, table)
+
+
+def open_sources(params: Params, stack: ExitStack) -> dict[str, sources.Source]:
+    """Open every set that is named, by the name it has in the manifest; none for the phantom."""
+    if params.source == "phantom":
+        return {}
+    section = params.kaggle if params.source == "kaggle" else params.local
+    named = {name: value for name, value in section.model_dump().items() if value is not None}
+    if not named:
+        keys = " or ".join(f"fetch.{params.source}.{name}" for name in section.model_dump())
+        raise ParamsError(f"fetch.source is {params.source}, so {keys} should name a set, received null for each")
+    if params.source == "kaggle":
+        named = {name: kaggle.download(handle) for name, handle in named.items()}
+    openers = {
+        "classes": sources.opened_classes,
+        "masks": sources.opened_masks,
+        "manifest": sources.opened_manifest,
+    }
+    return {name: stack.enter_context(openers[name](Path(place))) for name, place in named.items()}
+
+
+def members(images: Iterable[SourceImage], rows: list[dict[str, Any]]) -> Iterator[tuple[str, bytes]]:
+    """Yield the files to store, each under its name in the shards; note in `rows` what is known of each image."""
+    for image in images:
+        row_mm, col_mm = image.voxel_mm or (None, None)
+        known = {name: getattr(image, name) for name in ("set", "path", "label", "split", "patient", "number", "plane")}
+        rows.append(known | {"voxel_row_mm": row_mm, "voxel_col_mm": col_mm, "mask_path": image.mask_path})
+        yield f"{image.set}/{image.path}", image.data
+        if image.mask_data is not None:
+            yield f"{image.set}/{image.mask_path}", image.mask_data
+
+
+def manifest_table(rows: list[dict[str, Any]], stored: dict[str, shards.Stored]) -> pd.DataFrame:
+    """Return the manifest: what is known of each image, joined with where and as what it was stored."""
+    none = shards.Stored("", "", 0)
+    for row in rows:
+        image = stored[f"{row['set']}/{row['path']}"]
+        mask = stored[f"{row['set']}/{row['mask_path']}"] if row["mask_path"] else none
+        row |= image._asdict() | {"mask_sha256": mask.sha256, "mask_shard": mask.shard}
+        row["image_id"] = image_id(row["set"], row["path"], image.sha256)
+    rows.sort(key=lambda row: (row["set"], row["path"]))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def summary(params: Params, table: pd.DataFrame, found: dict[str, sources.Source]) -> dict[str, Any]:
+    """Return what `summary.json` holds: no path of this machine, no time."""
+    sets = {}
+    for name, rows in table.groupby("set"):
+        source = found.get(str(name))
+        sets[name] = {
+            "images": len(rows),
+            "masks": int((rows["mask_path"] != "").sum()),
+            "patients": len(set(rows["patient"]) - {""}),
+            "patients_in_several_splits": patients_in_several_splits(rows),
+            "counts": counts(rows),
+            "ignored": source.ignored if source else {},
+            "differences": source.differences if source else {},
+        }
+    simulated = params.source == "phantom"
+    handles = params.kaggle.model_dump() if params.source == "kaggle" else None
+    return {"source": params.source, "simulated": simulated, "kaggle": handles, "sets": sets}
+
+
+def counts(rows: pd.DataFrame) -> dict[str, dict[str, int]]:
+    """Return the number of images by split and label; `none` stands for an empty one."""
+    found = Counter(zip(rows["split"], rows["label"], strict=True))
+    table: dict[str, dict[str, int]] = {}
+    for (split, label), count in sorted(found.items()):
+        table.setdefault(split or "none", {})[label or "none"] = count
+    return table
+
+
+def patients_in_several_splits(rows: pd.DataFrame) -> int:
+    """Return how many patients have images in more than one of the source's own splits."""
+    named = rows[(rows["patient"] != "") & (rows["split"] != "")]
+    return int((named.groupby("patient")["split"].nunique() > 1).sum())
+
+
+def warn(found: dict[str, sources.Source], table: pd.DataFrame) -> None:
+    """Print one line for each thing that a user should know of a set from outside."""
+    for name, source in found.items():
+        differ = [f"{at} {n['found']} instead of {n['expected']}" for at, n in source.differences.items()]
+        ignored = [f"{count} {kind}" for kind, count in sorted(source.ignored.items())]
+        patients = patients_in_several_splits(table[table["set"] == name])
+        for problem in (
+            f"the counts differ from those of the known set: {', '.join(differ)}" if differ else "",
+            f"ignored what is no image: {', '.join(ignored)}" if ignored else "",
+            f"{patients} patients have images in more than one split" if patients else "",
+        ):
+            if problem:
+                print(f"warning: {name}: {problem}", file=sys.stderr)
+
+
+def main() -> None:
+    """Read the command line and run the stage."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path, help="folder to write")
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
+    args = parser.parse_args()
+    run(load(args.params, "fetch", Params), args.out)
+
+
+if __name__ == "__main__":
+    exit_on_error(main)

@@ -1,0 +1,191 @@
+"""Preprocess: decode every stored image to the square grid, window it, find twins, and decide the splits.
+
+Reads `data/raw` (shards and manifest). Writes `data/processed/{train,val,test}` (`images.npy`, `masks.npy`,
+`index.csv`, `image_params.json`) and `data/processed/summary` (counts, histograms, twins, pictures).
+The splits are drawn here, once; every later stage takes them as they are.
+"""
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+from tqdm import tqdm
+
+from brainmri import duplicates, galleries, splits
+from brainmri.errors import InputError, exit_on_error
+from brainmri.files import create_array, new_directory, write_json, write_table
+from brainmri.images import ImageParams
+from brainmri.index import COLUMNS
+from brainmri.labels import class_names
+from brainmri.manifest import read_manifest
+from brainmri.params import load
+from brainmri.scans import Scans, read_scans
+from brainmri.shards import read_images
+
+Share = Annotated[float, Field(gt=0, le=0.5)]
+
+
+class Params(ImageParams):
+    """Section `preprocess`: the image params, and what decides the splits."""
+
+    seed: int
+    val_fraction: Share
+    test_fraction: Share
+    duplicates: Literal["report", "drop"]
+    twin_threshold: Annotated[float, Field(ge=0.9, lt=1)]
+    twin_mirror: bool
+    max_bad: Annotated[float, Field(ge=0, le=1)]
+
+    def image_params(self) -> dict[str, object]:
+        """Return the part that changes pixels, which travels with the arrays and with the model."""
+        return {name: getattr(self, name) for name in ImageParams.model_fields}
+
+
+def run(params: Params, raw: Path, out: Path) -> None:
+    """Preprocess the set in folder `raw` into the four folders of `out`."""
+    manifest = read_manifest(raw)
+    rng = np.random.default_rng(params.seed)
+    with new_directory(out) as folder:
+        pool = folder / "pool"
+        pool.mkdir()
+        stored = tqdm(read_images(raw, manifest), "preprocess", len(manifest), unit="image", mininterval=1)
+        scans = read_scans(stored, len(manifest), params, pool)
+        refuse_too_many_bad(scans, len(manifest), params.max_bad)
+        table, pairs = find_twins(scans, params)
+        table = assign_splits(table, params, rng)
+        classes = class_names(table["label"])
+        for name in ("train", "val", "test"):
+            (folder / name).mkdir()
+            write_split(folder / name, scans, table[table["split"] == name])
+            write_json(folder / name / "image_params.json", {"classes": classes, "params": params.image_params()})
+        write_summary(folder / "summary", scans, table, pairs, classes)
+        draw_pictures(folder / "summary", scans, table, pairs, rng)
+        shutil.rmtree(pool)
+
+
+def refuse_too_many_bad(scans: Scans, count: int, max_bad: float) -> None:
+    """Stop where more than a share `max_bad` of the images cannot be read, naming the first of them."""
+    bad = scans.bad
+    for row in bad.itertuples():
+        print(f"warning: image {row.image_id} left out: {row.reason}", file=sys.stderr)
+    if len(bad) > max_bad * count or len(bad) == count:
+        first = "; ".join(f"{row.image_id}: {row.reason}" for row in bad.head(3).itertuples())
+        raise InputError(
+            f"preprocess: at most a share of {max_bad} of the images may be unreadable (preprocess.max_bad), "
+            f"received {len(bad)} of {count} ({first}); mend or remove them, data/raw/manifest.csv has their paths"
+        )
+
+
+def find_twins(scans: Scans, params: Params) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the table with `group` and `training_twin`, and the table of twin pairs."""
+    table = scans.table.copy()
+    thumbnails = scans.thumbnails[: len(table)]
+    first, second, similarity = duplicates.twin_pairs(thumbnails, params.twin_threshold, params.twin_mirror)
+    table["group"] = duplicates.groups(len(table), first, second)
+    training = table["split"].isin(["train", "val"]) & (table["label"] != "")
+    table["training_twin"] = table["group"].isin(table["group"][training]) & ~training
+    one, other = table.iloc[first].reset_index(), table.iloc[second].reset_index()
+    pairs = pd.DataFrame({"row_a": one["index"], "row_b": other["index"], "similarity": similarity})
+    for name in ("image_id", "set", "split", "label"):
+        pairs[f"{name}_a"], pairs[f"{name}_b"] = one[name], other[name]
+    pairs["equal_bytes"] = one["sha256"] == other["sha256"]
+    return table, pairs
+
+
+def assign_splits(table: pd.DataFrame, params: Params, rng: np.random.Generator) -> pd.DataFrame:
+    """Return the table with `split` decided (`dropped` for training copies of test images) and `unit`."""
+    table = table.copy()
+    start = 0
+    for _, rows in table.groupby("set"):
+        split, unit = splits.assign(rows, params.val_fraction, params.test_fraction, rng)
+        table.loc[rows.index, "split"] = split
+        table.loc[rows.index, "unit"] = unit + start  # units of different sets are different
+        start += int(unit.max()) + 1
+    table["unit"] = table["unit"].astype(int)
+    if params.duplicates == "drop":
+        for task in (table["label"] != "", table["has_mask"]):
+            tested = table["group"].isin(table["group"][task & (table["split"] == "test")])
+            table.loc[task & tested & table["split"].isin(["train", "val"]), "split"] = "dropped"
+    for name in ("train", "val", "test"):
+        if not (table["split"] == name).any():
+            raise InputError(f"preprocess: every split needs images, received none for {name}; bring more images")
+    return table
+
+
+def write_split(folder: Path, scans: Scans, rows: pd.DataFrame) -> None:
+    """Write the arrays and the table of one split."""
+    images = create_array(folder / "images.npy", (len(rows), *scans.images.shape[1:]))
+    masked = rows.index[rows["has_mask"]]
+    masks = create_array(folder / "masks.npy", (len(masked), *scans.masks.shape[1:]))
+    for to, at in enumerate(rows.index):
+        images[to] = scans.images[at]
+    for to, at in enumerate(masked):
+        masks[to] = scans.masks[at]
+    mask_row = np.where(rows["has_mask"], rows["has_mask"].cumsum() - 1, -1)
+    write_table(folder / "index.csv", rows.assign(mask_row=mask_row)[list(COLUMNS)])
+
+
+def write_summary(folder: Path, scans: Scans, table: pd.DataFrame, pairs: pd.DataFrame, classes: list[str]) -> None:
+    """Write what the report says of the data: counts, what was left out and why, twins, histograms."""
+    folder.mkdir()
+    labels = table["label"].replace("", "unlabelled")
+    counts = {name: labels[table["split"] == name].value_counts().to_dict() for name in table["split"].unique()}
+    test = (table["split"] == "test") & (table["label"] != "")
+    sizes = table[table["label"] != ""].groupby("group")["label"].nunique()
+    write_json(
+        folder / "summary.json",
+        {
+            "classes": classes,
+            "images": counts,
+            "unreadable": scans.bad.to_dict("records"),
+            "masked": {name: int(table["has_mask"][table["split"] == name].sum()) for name in ("train", "val", "test")},
+            "twins": {
+                "pairs": len(pairs),
+                "groups": int((table["group"].value_counts() > 1).sum()),
+                "label_conflicts": int((sizes > 1).sum()),
+                "test_with_training_twin": labels[test & table["training_twin"]].value_counts().to_dict(),
+                "test_twin_free": labels[test & ~table["training_twin"]].value_counts().to_dict(),
+            },
+        },
+    )
+    write_table(folder / "histograms.csv", scans.histograms)
+    write_table(folder / "twins.csv", pairs.drop(columns=["row_a", "row_b"]))
+
+
+def draw_pictures(
+    folder: Path, scans: Scans, table: pd.DataFrame, pairs: pd.DataFrame, rng: np.random.Generator
+) -> None:
+    """Draw four images of each label, one window a picture, and twelve pairs of twins side by side."""
+    pictures, captions = [], []
+    for label, rows in table.groupby("label"):
+        for at in rng.choice(rows.index, min(4, len(rows)), replace=False):
+            for channel in range(min(3, scans.images.shape[3])):
+                pictures.append(scans.images[at, :, :, channel])
+                captions.append(f"{label or 'unlabelled'}, window {channel + 1}")
+    galleries.grid(folder / "windows.png", pictures, captions, "What the network sees: each window is a channel", 12)
+    shown = pairs.iloc[np.sort(rng.choice(len(pairs), min(12, len(pairs)), replace=False))]
+    pictures = [np.hstack([scans.images[p.row_a, ..., 0], scans.images[p.row_b, ..., 0]]) for p in shown.itertuples()]
+    captions = [
+        f"{p.set_a} {p.split_a} {p.label_a} | {p.set_b} {p.split_b} {p.label_b}\n{p.similarity:.4f}"
+        for p in shown.itertuples()
+    ]
+    galleries.grid(folder / "twins.png", pictures, captions, "Twins found", 3, empty="no twins found")
+
+
+def main() -> None:
+    """Read the command line and run the stage."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("raw", type=Path, help="folder that fetch wrote")
+    parser.add_argument("out", type=Path, help="folder to write")
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
+    args = parser.parse_args()
+    run(load(args.params, "preprocess", Params), args.raw, args.out)
+
+
+if __name__ == "__main__":
+    exit_on_error(main)

@@ -1,0 +1,110 @@
+"""Report: gather what the stages found into the small files that git keeps, and draw the charts.
+
+Reads `data/raw/summary.json`, `data/processed/summary`, `models/classifier/curves.csv`, `data/evaluation` and
+`data/segmentation`; no model, no scan. Writes `metrics/{data,classify,segment}.json` and `plots/`. It is the one stage
+whose outputs DVC does not cache, and cheap for that reason: a stage with such outputs runs again wherever it is pulled.
+"""
+
+import argparse
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from brainmri import figures, scores
+from brainmri.errors import ArtifactError, exit_on_error
+from brainmri.files import new_directory, read_json, write_json, write_table
+
+
+def run(
+    raw: Path, summary: Path, model: Path, evaluation: Path, segmentation: Path, metrics: Path, plots: Path
+) -> None:
+    """Write the folders `metrics` and `plots` from what the stages before left in theirs."""
+    source = read_json(raw / "summary.json")
+    data = {"simulated": source["simulated"], "source": source["source"], **read_json(summary / "summary.json")}
+    classify = read_json(evaluation / "scores.json")
+    curves = read_table(model / "curves.csv")
+    kept = curves.loc[curves["val_loss"].idxmin()]
+    classify["validation"] = {"epoch": int(kept["epoch"]), "loss": kept["val_loss"], "accuracy": kept["val_accuracy"]}
+    note = "simulated data" if data["simulated"] else f"source: {data['source']}"
+    with new_directory(metrics) as numbers, new_directory(plots) as folder:
+        write_json(numbers / "data.json", without_rows(data))
+        write_json(numbers / "classify.json", classify)
+        write_json(numbers / "segment.json", read_json(segmentation / "scores.json"))
+        gather(folder, curves, evaluation)
+        draw(folder, data, classify["whole"], read_table(summary / "histograms.csv"), note)
+        figures.dice(folder / "dice.png", scored_rows(segmentation), data["classes"], note)
+
+
+def without_rows(data: dict[str, Any]) -> dict[str, Any]:
+    """Return the facts on the data with lists as counts: what git keeps is small and `dvc metrics diff` can compare."""
+    return {
+        name: len(value) if isinstance(value, list) and name != "classes" else value for name, value in data.items()
+    }
+
+
+def gather(folder: Path, curves: pd.DataFrame, evaluation: Path) -> None:
+    """Copy the tables that DVC draws and compares."""
+    write_table(folder / "curves.csv", curves)
+    for name in ("predictions", "roc", "precision_recall", "reliability"):
+        if not (evaluation / f"{name}.csv").exists():
+            raise ArtifactError(
+                f"{evaluation}: should hold {name}.csv, received no such file; run `dvc repro evaluate`"
+            )
+        shutil.copyfile(evaluation / f"{name}.csv", folder / f"{name}.csv")
+
+
+def draw(folder: Path, data: dict[str, Any], whole: dict[str, Any], levels: pd.DataFrame, note: str) -> None:
+    """Draw the charts of the data and of the classifier from the tables in `folder`."""
+    classes = data["classes"]
+    predictions = read_table(folder / "predictions.csv")
+    numbers = {column: predictions[column].map(classes.index).to_numpy() for column in ("label", "predicted")}
+    confusion = scores.confusion(numbers["label"], numbers["predicted"], len(classes))
+    auc, average = ({name: whole["classes"][name][key] for name in classes} for key in ("auc", "average_precision"))
+    figures.counts(folder / "counts.png", data["images"], classes, note)
+    figures.histograms(folder / "histograms.png", levels.assign(label=levels["label"].fillna("")), classes, note)
+    figures.curves(folder / "curves.png", read_table(folder / "curves.csv"), note)
+    figures.confusion(folder / "confusion.png", confusion, classes, note)
+    roc, precision_recall = read_table(folder / "roc.csv"), read_table(folder / "precision_recall.csv")
+    figures.by_label(
+        folder / "roc.png", roc, "false_positive_rate", "true_positive_rate", "ROC, class against rest", auc, note
+    )
+    figures.by_label(
+        folder / "precision_recall.png", precision_recall, "recall", "precision", "Precision and recall", average, note
+    )
+    figures.reliability(folder / "reliability.png", read_table(folder / "reliability.csv"), whole["ece"], note)
+
+
+def scored_rows(segmentation: Path) -> pd.DataFrame:
+    """Return the rows of images that have a tumour in truth."""
+    table = read_table(segmentation / "rows.csv")
+    return table[table["truth_px"] > 0].assign(label=lambda rows: rows["label"].fillna(""))
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a table that another stage wrote; labels such as `NA` stay text."""
+    try:
+        return pd.read_csv(path, keep_default_na=False, na_values=[""])
+    except FileNotFoundError:
+        raise ArtifactError(f"{path}: no such file; run the stage that writes it with `dvc repro`") from None
+
+
+def main() -> None:
+    """Read the command line and run the stage."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, text in (
+        ("raw", "folder that fetch wrote"),
+        ("summary", "summary folder that preprocess wrote"),
+        ("model", "folder that train wrote"),
+        ("evaluation", "folder that evaluate wrote"),
+        ("segmentation", "folder that segment wrote"),
+        ("metrics", "folder to write the metrics to"),
+        ("plots", "folder to write the plots to"),
+    ):
+        parser.add_argument(name, type=Path, help=text)
+    run(**vars(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    exit_on_error(main)

@@ -1,0 +1,111 @@
+"""A small generated set, taken through the stages once for all the tests that look at what they write."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+
+PARAMS = Path(__file__).parent.parent / "params.yaml"
+CLASSES = ("glioma", "meningioma", "notumor", "pituitary")
+SIDE = 64
+
+
+def draw_scan(rng, label):
+    """Draw a head with a bright spot whose place tells the class; return image and mask, (64, 64) uint8."""
+    image = np.zeros((SIDE, SIDE), np.uint8)
+    centre = tuple(int(value) for value in rng.integers(28, 37, 2))
+    cv2.ellipse(image, centre, (24, 28), float(rng.uniform(0, 40)), 0, 360, int(rng.integers(70, 110)), -1)
+    mask = np.zeros_like(image)
+    if label != "notumor":
+        x, y = {"glioma": (22, 24), "meningioma": (42, 24), "pituitary": (32, 44)}[label]
+        cv2.circle(mask, (x, y), int(rng.integers(4, 8)), 255, -1)
+    texture = cv2.resize(rng.normal(0, 25, (8, 8)), (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
+    image = np.clip(image + texture * (image > 0) + rng.normal(0, 3, image.shape), 0, 170)
+    return np.where(mask > 0, 240, image).astype(np.uint8), mask
+
+
+def write_set(folder, rng, train=12, test=4):
+    """Write a manifest of generated images with masks; image 0 of the test part is a copy of one in training."""
+    rows = ["path,label,patient,split,mask"]
+    for split, count in (("train", train), ("test", test)):
+        for label in CLASSES:
+            for at in range(count):
+                image, mask = draw_scan(rng, label)
+                if (split, at, label) == ("test", 0, "glioma"):
+                    image, mask = (cv2.imread(str(folder / f"{kind}train_glioma_0.png"), 0) for kind in ("", "mask_"))
+                name = f"{split}_{label}_{at}.png"
+                cv2.imwrite(str(folder / name), image)
+                cv2.imwrite(str(folder / f"mask_{name}"), mask)
+                rows.append(f"{name},{label},{split}{label}{at // 2},{split},mask_{name}")
+    (folder / "images.csv").write_text("\n".join(rows) + "\n")
+    return folder / "images.csv"
+
+
+def tiny_params(**changes):
+    """Return the content of params.yaml, made small; `changes` are sections with the keys to change."""
+    params = yaml.safe_load(PARAMS.read_text())
+    small = {
+        "fetch": {"source": "local"},
+        "preprocess": {"size": 32},
+        "train": {"filters": [4], "pools": [2], "dense": 8, "epochs": 2, "kernel": 3, "stride": 1},
+        "evaluate": {"bootstrap": 100},
+        "segment": {"bootstrap": 100},
+    }
+    for section, values in params.items():
+        values.update(small.get(section, {}))
+        values.update(changes.get(section, {}))
+    return params
+
+
+@pytest.fixture(scope="session")
+def set_manifest(tmp_path_factory):
+    """Path of the manifest of the generated set."""
+    return write_set(tmp_path_factory.mktemp("set"), np.random.default_rng(0))
+
+
+@pytest.fixture(scope="session")
+def raw(tmp_path_factory, set_manifest):
+    """The generated set as fetch stores it."""
+    from brainmri.params import check
+    from stages import fetch
+
+    local = {"classes": None, "masks": None, "manifest": str(set_manifest)}
+    out = tmp_path_factory.mktemp("raw") / "raw"
+    fetch.run(check(tiny_params(fetch={"source": "local", "local": local})["fetch"], fetch.Params, "fetch"), out)
+    return out
+
+
+@pytest.fixture(scope="session")
+def processed(tmp_path_factory, raw):
+    """The generated set as preprocess leaves it."""
+    from brainmri.params import check
+    from stages import preprocess
+
+    out = tmp_path_factory.mktemp("processed") / "processed"
+    preprocess.run(check(tiny_params()["preprocess"], preprocess.Params, "preprocess"), raw, out)
+    return out
+
+
+@pytest.fixture(scope="session")
+def augmented(tmp_path_factory, processed):
+    """The variants of its training images."""
+    from brainmri.params import check
+    from stages import augment
+
+    out = tmp_path_factory.mktemp("augmented") / "augmented"
+    augment.run(check(tiny_params()["augment"], augment.Params, "augment"), processed / "train", out)
+    return out
+
+
+@pytest.fixture(scope="session")
+def classifier(tmp_path_factory, processed, augmented):
+    """A classifier trained on them for two epochs."""
+    from brainmri.params import check
+    from stages import train
+
+    place = tmp_path_factory.mktemp("models")
+    params = check(tiny_params()["train"], train.Params, "train")
+    train.run(params, processed / "train", processed / "val", augmented, place / "classifier", place)
+    return place / "classifier"

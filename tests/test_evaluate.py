@@ -1,0 +1,87 @@
+"""The evaluate stage on the generated set."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import tiny_params
+from sklearn.metrics import accuracy_score, f1_score, log_loss
+
+from brainmri.errors import ArtifactError, InputError
+from brainmri.params import check
+from stages import evaluate
+
+pytestmark = pytest.mark.slow
+CLASSES = ["glioma", "meningioma", "notumor", "pituitary"]
+
+
+@pytest.fixture(scope="module")
+def params():
+    return check(tiny_params()["evaluate"], evaluate.Params, "evaluate")
+
+
+@pytest.fixture(scope="module")
+def evaluation(classifier, processed, params, tmp_path_factory):
+    out = tmp_path_factory.mktemp("evaluation") / "out"
+    evaluate.run(params, classifier, processed / "test", out)
+    return out
+
+
+def test_scores_agree_with_scikit_learn_on_the_rows(evaluation):
+    table = pd.read_csv(evaluation / "predictions.csv")
+    found = json.loads((evaluation / "scores.json").read_text())
+    whole = found["whole"]
+    probabilities = table[[f"p_{name}" for name in CLASSES]].to_numpy()
+    assert np.allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+    probabilities /= probabilities.sum(axis=1, keepdims=True)  # they are written with six digits
+    assert whole["images"] == len(table) == 16
+    assert whole["accuracy"] == pytest.approx(accuracy_score(table["label"], table["predicted"]))
+    assert whole["macro"]["f1"] == pytest.approx(f1_score(table["label"], table["predicted"], average="macro"))
+    assert whole["loss"] == pytest.approx(log_loss(table["label"], probabilities, labels=CLASSES), rel=1e-3)
+    low, high = (found["ci95"]["whole"]["accuracy"][end] for end in ("low", "high"))
+    assert low <= whole["accuracy"] <= high
+    for name in CLASSES:
+        bounds = found["ci95"]["whole"]["classes"][name]["recall"]
+        assert bounds["low"] <= whole["classes"][name]["recall"] <= bounds["high"]
+
+
+def test_twin_free_images_are_scored_apart(evaluation):
+    found = json.loads((evaluation / "scores.json").read_text())
+    assert found["twin_free"]["images"] == 15
+    assert found["twin_free"]["classes"]["glioma"]["support"] == 3
+
+
+def test_two_runs_write_the_same_bytes(evaluation, classifier, processed, params, tmp_path):
+    evaluate.run(params, classifier, processed / "test", tmp_path / "out")
+    for path in evaluation.iterdir():
+        assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def test_a_model_made_with_other_image_params_is_refused(classifier, processed, params, tmp_path):
+    model = tmp_path / "classifier"
+    shutil.copytree(classifier, model)
+    content = json.loads((model / "image_params.json").read_text())
+    content["params"]["size"] = 64
+    (model / "image_params.json").write_text(json.dumps(content))
+    with pytest.raises(ArtifactError, match="images should be made with the params the model was trained with"):
+        evaluate.run(params, model, processed / "test", tmp_path / "out")
+
+
+def test_a_test_set_without_labels_is_refused(classifier, processed, params, tmp_path):
+    test = tmp_path / "test"
+    shutil.copytree(processed / "test", test)
+    index = pd.read_csv(test / "index.csv")
+    index["label"] = np.nan
+    index.to_csv(test / "index.csv", index=False)
+    with pytest.raises(InputError, match=r"should hold labelled images, received none"):
+        evaluate.run(params, classifier, test, tmp_path / "out")
+
+
+def test_a_broken_model_file_is_refused(classifier, processed, params, tmp_path):
+    model = tmp_path / "classifier"
+    shutil.copytree(classifier, model)
+    (model / "model.keras").write_bytes(b"PK no model")
+    with pytest.raises(ArtifactError, match=r"model\.keras: not a loadable Keras model"):
+        evaluate.run(params, model, processed / "test", tmp_path / "out")

@@ -1,0 +1,99 @@
+"""Each kind of drift between dvc.yaml, dvc.lock, params.yaml and the code is found."""
+
+import hashlib
+
+import pytest
+import yaml
+
+from brainmri import lock
+from brainmri.params import Section
+
+
+class Model(Section):
+    x: int
+
+
+def md5(text):
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A project of two stages in which everything agrees."""
+    code = {"stages/one.py": "import brainmri.a\n", "stages/two.py": "", "brainmri/a.py": "1\n"}
+    for name, text in code.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    stages = {
+        "one": {"cmd": "run one", "params": ["one"], "deps": ["brainmri/a.py", "stages/one.py"], "outs": ["data"]},
+        "two": {"cmd": "run two", "deps": ["stages/two.py", "data"]},
+    }
+    entries = {
+        "one": {
+            "cmd": "run one",
+            "deps": [{"path": name, "md5": md5(code[name])} for name in ("brainmri/a.py", "stages/one.py")],
+            "params": {"params.yaml": {"one": {"x": 1}}},
+            "outs": [{"path": "data", "md5": "abc.dir"}],
+        },
+        "two": {
+            "cmd": "run two",
+            "deps": [{"path": "data", "md5": "abc.dir"}, {"path": "stages/two.py", "md5": md5("")}],
+        },
+    }
+    (tmp_path / "params.yaml").write_text("one: {x: 1}\n")
+    save(tmp_path, "dvc.yaml", {"stages": stages})
+    save(tmp_path, "dvc.lock", {"schema": "2.0", "stages": entries})
+    return tmp_path
+
+
+def save(project, name, content):
+    (project / name).write_text(yaml.safe_dump(content))
+
+
+def edit(project, name, change):
+    content = yaml.safe_load((project / name).read_text())
+    change(content["stages"])
+    save(project, name, content)
+
+
+def found(project):
+    return lock.problems(project, {"one": Model})
+
+
+def test_no_problem_where_everything_agrees(project):
+    assert found(project) == []
+
+
+def write(name, text):
+    return lambda project: (project / name).write_text(text)
+
+
+def edited(name, change):
+    return lambda project: edit(project, name, change)
+
+
+@pytest.mark.parametrize(
+    ("drift", "message"),
+    [
+        (write("brainmri/a.py", "2\n"), "brainmri/a.py has changed since the run"),
+        (write("brainmri/a.py", "import brainmri.b\n"), "brainmri/a.py has changed"),
+        (
+            write("params.yaml", "one: {x: 2}\n"),
+            "params should be those of params.yaml, received others",
+        ),
+        (write("params.yaml", "one: {y: 1}\n"), "y is not a known key"),
+        (write("params.yaml", "one: {x: 1}\nthree: {}\n"), "sections should be"),
+        (write("stages/two.py", "import brainmri.a\n"), "stage two: deps should list the code it imports"),
+        (edited("dvc.yaml", lambda s: s["one"]["deps"].remove("brainmri/a.py")), "missing ['brainmri/a.py']"),
+        (edited("dvc.yaml", lambda s: s["two"]["deps"].insert(0, "brainmri/a.py")), "too many ['brainmri/a.py']"),
+        (edited("dvc.yaml", lambda s: s["one"].pop("params")), "stage one: params should be ['one'], received []"),
+        (edited("dvc.yaml", lambda s: s["two"].update(cmd="run 2")), "the command should be `run 2`"),
+        (edited("dvc.yaml", lambda s: s["two"]["deps"].append("more")), "deps should be those of dvc.yaml"),
+        (edited("dvc.lock", lambda s: s.pop("two")), "stage two is missing"),
+        (edited("dvc.lock", lambda s: s.update(old=s["two"])), "stage old is not in dvc.yaml"),
+        (edited("dvc.lock", lambda s: s["two"]["deps"][0].update(md5="x.dir")), "data has changed since the run"),
+    ],
+)
+def test_each_drift_is_named(project, drift, message):
+    drift(project)
+    assert any(message in problem for problem in found(project)), found(project)

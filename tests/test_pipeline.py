@@ -1,0 +1,168 @@
+"""The whole pipeline through DVC, on a tiny phantom in a temporary copy of the project: what users do, and expect."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import tiny_params
+
+pytestmark = [pytest.mark.slow, pytest.mark.pipeline]
+ROOT = Path(__file__).parent.parent
+STAGES = ["fetch", "preprocess", "augment", "train", "evaluate", "segment", "report"]
+
+
+def sh(project, *words, ok=True):
+    """Run a command in the project as a user would, with this Python first on PATH; return what it printed."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    names = {f"GIT_{who}_{what}": "test@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    # PYTHONPATH: the stages of the copy, not those of the project that is installed in this environment.
+    env = {**os.environ, **names, "PATH": path, "DVC_NO_ANALYTICS": "1", "PYTHONPATH": str(project), "COLUMNS": "200"}
+    result = subprocess.run(words, cwd=project, env=env, capture_output=True, text=True, check=False)
+    assert (result.returncode == 0) == ok, result.stdout + result.stderr
+    return result.stdout if ok else result.stdout + result.stderr
+
+
+def changed(project):
+    """Return the stages that `dvc status` says would run because of what they read."""
+    return sorted(json.loads(sh(project, "dvc", "status", "--json")))
+
+
+def commit(project, message):
+    sh(project, "git", "add", "--all")
+    sh(project, "git", "commit", "--quiet", "--message", message)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A copy of the project as it stands, with tiny params, in a repository of its own, run once and committed."""
+    place = tmp_path_factory.mktemp("clone") / "project"
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).is_file() and not name.startswith(("tests/", "metrics/", "plots/")) and name != "dvc.lock":
+            (place / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, place / name)
+    sh(place, "git", "init", "--quiet", "--initial-branch", "main")
+    phantom = {"seed": 7, "patients": {"train": 12, "test": 4}, "slices": 3, "size": [64, 80], "jpeg_quality": [80, 90],
+               "twins": 4}  # fmt: skip
+    params = tiny_params(fetch={"source": "phantom", "phantom": phantom})
+    (place / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    sh(place, "dvc", "repro")
+    commit(place, "first run")
+    return place
+
+
+@pytest.fixture
+def clean(project):
+    """The project as it was after its first run, whatever a test before has done."""
+    yield project
+    sh(project, "git", "checkout", "--quiet", "--force", "main")
+    sh(project, "git", "clean", "--quiet", "--force", "-d")
+    sh(project, "dvc", "checkout", "--quiet", "--force")
+
+
+def test_every_stage_ran_and_left_what_it_promises(project):
+    for name, stage in yaml.safe_load((project / "dvc.yaml").read_text())["stages"].items():
+        outs = [*stage.get("outs", []), *stage.get("metrics", [])]
+        for out in outs:
+            assert (project / (out if isinstance(out, str) else next(iter(out)))).exists(), (name, out)
+    assert json.loads((project / "metrics/data.json").read_text())["simulated"] is True
+    assert json.loads((project / "metrics/data.json").read_text())["twins"]["pairs"] == 4
+
+
+def test_git_holds_no_scan_and_no_model(project):
+    tracked = sh(project, "git", "ls-files").split()
+    assert not [name for name in tracked if name.startswith(("data/", "models/", ".resume"))]
+    assert [name for name in tracked if name.startswith("plots/")]
+
+
+def test_a_second_repro_does_nothing(project):
+    printed = sh(project, "dvc", "repro")
+    assert "Running stage" not in printed
+    assert "Data and pipelines are up to date." in printed
+
+
+def test_a_colour_of_a_chart_reruns_the_report_alone(clean):
+    figures = clean / "brainmri/figures.py"
+    figures.write_text(figures.read_text().replace("#0072b2", "#0072b3"))
+    assert changed(clean) == ["report"]
+
+
+@pytest.mark.parametrize(
+    ("file", "stages"),
+    [
+        ("brainmri/phantom.py", ["fetch"]),
+        ("brainmri/images.py", ["preprocess"]),
+        ("brainmri/augmentation.py", ["augment"]),
+        ("brainmri/networks.py", ["train"]),
+        ("brainmri/scores.py", ["evaluate", "report"]),
+        ("brainmri/kmeans.py", ["segment"]),
+        ("brainmri/galleries.py", ["augment", "evaluate", "preprocess", "segment"]),
+        ("brainmri/errors.py", sorted(STAGES)),
+        ("brainmri/__init__.py", sorted(STAGES)),
+    ],
+)
+def test_a_change_to_a_file_reruns_the_stages_that_import_it(clean, file, stages):
+    (clean / file).write_text((clean / file).read_text() + "\n# changed\n")
+    assert changed(clean) == stages
+
+
+def test_two_branches_are_compared_offline(clean):
+    sh(clean, "git", "checkout", "--quiet", "-b", "dropout")
+    params = (clean / "params.yaml").read_text()
+    (clean / "params.yaml").write_text(params.replace("dropout: 0.5", "dropout: 0.1").replace("epochs: 2", "epochs: 3"))
+    printed = sh(clean, "dvc", "repro")
+    ran = [line.split("'")[1] for line in printed.splitlines() if line.startswith("Running stage")]
+    assert ran == ["train", "evaluate", "report"]
+    commit(clean, "less dropout")
+    params = json.loads(sh(clean, "dvc", "params", "diff", "main", "dropout", "--json"))["params.yaml"]
+    assert {name: (both["old"], both["new"]) for name, both in params.items()} == {
+        "train.dropout": (0.5, 0.1),
+        "train.epochs": (2, 3),
+    }
+    metrics = json.loads(sh(clean, "dvc", "metrics", "diff", "main", "dropout", "--json"))
+    assert "whole.loss" in metrics["metrics/classify.json"]
+    assert "| whole.accuracy" in sh(clean, "dvc", "metrics", "diff", "main", "dropout", "--md", "--all")
+    sh(clean, "dvc", "plots", "diff", "main", "dropout", "--out", "compared")
+    page = (clean / "compared/index.html").read_text()
+    assert "Loss by epoch" in page
+    assert list((clean / "compared").rglob("*confusion.png"))
+
+
+def test_a_failed_run_leaves_what_was_there(clean):
+    before = sorted(path.name for path in (clean / "data/raw").iterdir())
+    params = (clean / "params.yaml").read_text()
+    (clean / "params.yaml").write_text(params.replace("source: phantom", "source: phantm"))
+    printed = sh(clean, "dvc", "repro", ok=False)
+    assert "source should be" in printed
+    assert "received 'phantm'" in printed
+    assert "Traceback" not in printed
+    (clean / "params.yaml").write_text(params)
+    sh(clean, "dvc", "checkout")
+    assert sorted(path.name for path in (clean / "data/raw").iterdir()) == before
+    assert changed(clean) == []
+
+
+def test_a_stage_runs_by_its_path_as_well(clean, tmp_path):
+    sh(clean, "python", "stages/augment.py", "data/processed/train", str(tmp_path / "augmented"))
+    for path in (clean / "data/augmented").iterdir():
+        assert (tmp_path / "augmented" / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def test_a_run_is_recorded_with_its_commit(clean, tmp_path):
+    sh(clean, "python", "-m", "brainmri.cli", "record", "tiny", "dvc repro", str(tmp_path / "run.json"))
+    found = json.loads((tmp_path / "run.json").read_text())
+    assert found["commit"] == sh(clean, "git", "rev-parse", "HEAD").strip()
+    assert found["metrics"]["classify"]["whole"]["images"] > 0
+    assert found["versions"]["keras"]
+    (clean / "stages/train.py").write_text("# changed\n")
+    printed = sh(clean, "python", "-m", "brainmri.cli", "record", "tiny", "x", str(tmp_path / "other.json"), ok=False)
+    assert "code should be committed before its run is recorded" in printed
+    assert not (tmp_path / "other.json").exists()

@@ -1,0 +1,46 @@
+"""Figures of scan quality."""
+
+import numpy as np
+import pytest
+
+from brainmri.quality import COLUMNS, quality
+
+EVERYWHERE = np.ones((64, 64), bool)
+
+
+def test_noise_estimate_finds_the_noise_that_was_put_in():
+    noisy = 120 + np.random.default_rng(0).normal(0, 5, (64, 64))
+    assert quality(noisy.astype(np.uint8), EVERYWHERE)["snr"] == pytest.approx(120 / 5, rel=0.05)
+
+
+def test_contrast_and_entropy_of_two_levels():
+    image = np.full((64, 64), 50, np.uint8)
+    image[:32] = 150
+    figures = quality(image, EVERYWHERE)
+    assert figures["contrast"] == pytest.approx((150 - 50) / (150 + 50))
+    assert figures["entropy_bits"] == pytest.approx(1)
+
+
+def test_blur_lowers_sharpness():
+    import cv2
+
+    sharp = np.kron(np.indices((16, 16)).sum(0) % 2, np.ones((4, 4))).astype(np.uint8) * 200
+    blurred = cv2.GaussianBlur(sharp, (5, 5), 0)
+    assert quality(blurred, EVERYWHERE)["sharpness"] < 0.7 * quality(sharp, EVERYWHERE)["sharpness"]
+
+
+def test_shares_of_the_head_and_of_clipped_pixels():
+    image = np.full((4, 4), 10, np.uint8)
+    image[0, 0] = 255
+    inside = np.zeros((4, 4), bool)
+    inside[:2, :2] = True
+    figures = quality(image, inside)
+    assert figures["head_fraction"] == 0.25
+    assert figures["clipped_fraction"] == 0.25
+
+
+def test_an_empty_head_has_no_figures():
+    figures = quality(np.zeros((4, 4), np.uint8), np.zeros((4, 4), bool))
+    assert set(figures) == set(COLUMNS)
+    assert figures.pop("head_fraction") == 0
+    assert np.isnan(list(figures.values())).all()

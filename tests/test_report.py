@@ -1,0 +1,65 @@
+"""The report stage on what the stages before it wrote."""
+
+import json
+import shutil
+
+import pandas as pd
+import pytest
+from conftest import tiny_params
+
+from brainmri.errors import ArtifactError
+from brainmri.params import check
+from stages import evaluate, report, segment
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def found(raw, processed, classifier, tmp_path_factory):
+    """The places that the report reads."""
+    place = tmp_path_factory.mktemp("found")
+    params = tiny_params()
+    evaluate.run(
+        check(params["evaluate"], evaluate.Params, "evaluate"), classifier, processed / "test", place / "evaluation"
+    )
+    segment.run(check(params["segment"], segment.Params, "segment"), processed / "test", place / "segmentation")
+    return [raw, processed / "summary", classifier, place / "evaluation", place / "segmentation"]
+
+
+def test_metrics_are_those_of_the_stages(found, tmp_path):
+    report.run(*found, tmp_path / "metrics", tmp_path / "plots")
+    metrics = {path.stem: json.loads(path.read_text()) for path in (tmp_path / "metrics").iterdir()}
+    assert set(metrics) == {"data", "classify", "segment"}
+    scores = json.loads((found[3] / "scores.json").read_text())
+    assert metrics["classify"]["whole"] == scores["whole"]
+    curves = pd.read_csv(found[2] / "curves.csv")
+    assert metrics["classify"]["validation"]["loss"] == pytest.approx(curves["val_loss"].min())
+    assert metrics["data"]["simulated"] is False
+    assert metrics["data"]["unreadable"] == 0
+    assert metrics["segment"] == json.loads((found[4] / "scores.json").read_text())
+
+
+def test_two_runs_write_the_same_bytes(found, tmp_path):
+    for name in ("a", "b"):
+        report.run(*found, tmp_path / name / "metrics", tmp_path / name / "plots")
+    files = [path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*") if path.is_file()]
+    assert len(files) == 16
+    for name in files:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
+
+
+def test_what_goes_into_git_names_no_file_and_no_patient(found, set_manifest, tmp_path):
+    report.run(*found, tmp_path / "metrics", tmp_path / "plots")
+    names = pd.read_csv(set_manifest)
+    for path in [*(tmp_path / "metrics").iterdir(), *(tmp_path / "plots").glob("*.csv")]:
+        text = path.read_text()
+        assert not [name for column in ("path", "patient") for name in names[column] if name in text], path
+
+
+def test_a_missing_table_is_named(found, tmp_path):
+    evaluation = tmp_path / "evaluation"
+    shutil.copytree(found[3], evaluation)
+    (evaluation / "roc.csv").unlink()
+    with pytest.raises(ArtifactError, match=r"evaluation: should hold roc\.csv, received no such file"):
+        report.run(*found[:3], evaluation, found[4], tmp_path / "metrics", tmp_path / "plots")
+    assert not (tmp_path / "metrics").exists()

@@ -1,0 +1,55 @@
+"""Published runs and the README's tables."""
+
+import json
+
+import pytest
+
+from brainmri import results
+from brainmri.errors import ArtifactError
+
+INTERVAL = {"low": 0.5, "high": 0.75}
+
+
+def run(name="a", accuracy=0.625, twin_free=True):
+    scores = {"images": 8, "accuracy": accuracy, "macro": {"f1": 0.6}, "ece": 0.1}
+    one = {"precision": 0.5, "recall": 0.25, "f1": 0.375, "auc": 0.75, "support": 4}
+    part = scores | {"classes": {"glioma": one}}
+    bounds = {"accuracy": INTERVAL, "macro": {"f1": INTERVAL}, "classes": {"glioma": {"f1": INTERVAL}}}
+    classify = {"whole": part, "ci95": {"whole": bounds, "twin_free": bounds}}
+    if twin_free:
+        classify["twin_free"] = part
+    dice = {"dice": {"mean": 0.125, "mean_ci95": INTERVAL}, "hd95": {"mean": 50.0}, "sensitivity": {"mean": 0.5}}
+    segment = {"kmeans": {"all": dice, "images_with_tumour_mask": 6}}
+    return {"name": name, "command": "dvc repro", "commit": "0123456789abcdef",
+            "metrics": {"classify": classify, "segment": segment, "data": {}}}  # fmt: skip
+
+
+def test_tables_hold_the_numbers_of_every_run(tmp_path):
+    for name in ("b", "a"):
+        (tmp_path / f"{name}.json").write_text(json.dumps(run(name)))
+    table = results.tables(tmp_path)
+    assert "| a | 8 | 0.625 (0.500 to 0.750) | 0.600 (0.500 to 0.750) | 0.100 | 8 | 0.625 (0.500 to 0.750) |" in table
+    assert "| a | glioma | 4 | 0.500 | 0.250 | 0.750 | 0.375 (0.500 to 0.750) | 4 |" in table
+    assert "| a | kmeans | 6 | 0.125 (0.500 to 0.750) | 50.0 | 0.500 |" in table
+    assert "- a: `dvc repro` at commit `0123456789`" in table
+    assert table.index("| a | 8") < table.index("| b | 8")
+
+
+def test_a_run_without_twin_free_images_says_so(tmp_path):
+    (tmp_path / "a.json").write_text(json.dumps(run(twin_free=False)))
+    assert "| none |  |" in results.tables(tmp_path)
+
+
+def test_only_what_stands_between_the_marks_is_written(tmp_path):
+    (tmp_path / "a.json").write_text(json.dumps(run()))
+    readme = f"before\n{results.BEGIN}\nold\n{results.END}\nafter\n"
+    made = results.with_tables(readme, tmp_path)
+    assert made.startswith(f"before\n{results.BEGIN}\n\n| Run |")
+    assert made.endswith(f"\n{results.END}\nafter\n")
+    assert "old" not in made
+    assert results.with_tables(made, tmp_path) == made
+
+
+def test_a_readme_without_the_marks_is_refused(tmp_path):
+    with pytest.raises(ArtifactError, match=r"README\.md: should hold the lines"):
+        results.with_tables("no marks", tmp_path)

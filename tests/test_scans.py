@@ -1,0 +1,58 @@
+"""From stored files to arrays."""
+
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+
+from brainmri.errors import InputError
+from brainmri.images import ImageParams
+from brainmri.scans import read_scan, read_scans
+
+PARAMS = ImageParams(size=16, fit="pad", window_source="percentile", windows=[[0.0, 100.0]])
+
+
+def png(array):
+    return cv2.imencode(".png", array)[1].tobytes()
+
+
+def row(**changes):
+    base = {"image_id": "a", "set": "s", "label": "glioma", "split": "train", "patient": "", "number": -1, "plane": "",
+            "file_bytes": 9, "sha256": "0", "voxel_row_mm": 1.0, "voxel_col_mm": 0.5}  # fmt: skip
+    return SimpleNamespace(**base | changes)
+
+
+IMAGE = np.pad(np.full((16, 16), 100, np.uint8), 8)
+MASK = np.where(IMAGE, 255, 0).astype(np.uint8)
+
+
+def test_a_scan_has_mask_and_voxel_size_on_the_square_grid(tmp_path):
+    scans = read_scans([(row(), png(IMAGE), png(MASK))], 1, PARAMS, tmp_path)
+    assert scans.masks[0].sum() == 8 * 8
+    assert scans.table.loc[0, ["voxel_row_mm", "voxel_col_mm"]].tolist() == [2.0, 1.0]  # 32 px became 16
+    assert scans.table.loc[0, "has_mask"]
+
+
+def test_histograms_add_up_to_one_by_label_and_stage(tmp_path):
+    stored = [(row(label=label), png(IMAGE + at), None) for at, label in enumerate("aab")]
+    table = read_scans(stored, 3, PARAMS, tmp_path).histograms
+    assert set(table["stage"]) == {"before", "window 1"}
+    np.testing.assert_allclose(table.groupby(["label", "stage"])["share"].sum(), 1)
+
+
+def test_bad_images_are_kept_aside_and_rows_close_up(tmp_path):
+    stored = [(row(image_id="x"), b"", None), (row(image_id="y"), png(IMAGE), None)]
+    scans = read_scans(stored, 2, PARAMS, tmp_path)
+    assert scans.table["image_id"].tolist() == ["y"]
+    assert scans.bad["image_id"].tolist() == ["x"]
+    assert scans.images[0].any()
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [(png(MASK[:20]), r"mask should have the image's size \(32, 32\), received \(20, 32\)"), (b"x", "mask cannot be")],
+)
+def test_a_mask_that_does_not_fit_makes_the_image_bad(mask, message):
+    with pytest.raises(InputError, match=message):
+        read_scan(png(IMAGE), mask, PARAMS)
