@@ -10,15 +10,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from brainmri.errors import ArtifactError
+from brainmri.errors import ArtifactError, InputError
 
 
 @contextmanager
 def new_directory(path: Path) -> Iterator[Path]:
     """Give an empty folder beside `path` to write into; put it in the place of `path` only if the block succeeds.
 
-    An earlier `path` stays as it was until then, and for good if the block fails.
+    An earlier `path` stays as it was until then, and for good if the block fails, or if it holds anything that the
+    new one does not: that would be lost.
+
+    Raises
+    ------
+    InputError
+        If `path` is a folder with other things in it.
     """
+    path = path.absolute()
     partial = path.with_name(f".{path.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -27,6 +34,10 @@ def new_directory(path: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
+    others = sorted({entry.name for entry in path.glob("*")} - {entry.name for entry in partial.iterdir()})
+    if others:
+        shutil.rmtree(partial)
+        raise InputError(f"{path}: should hold nothing but what is written anew, received {others[:3]}; move it away")
     old = path.with_name(f".{path.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if path.exists():

@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 
 import cv2
 import numpy as np
-from annotated_types import Len
 from PIL import Image, UnidentifiedImageError
 from pydantic import Field, field_validator
 
@@ -17,6 +16,8 @@ from brainmri.params import Section
 
 Percentile = Annotated[float, Field(ge=0, le=100)]
 
+Window = Annotated[list[Percentile], Field(min_length=2, max_length=2)]  # the percentiles that become 0 and 1
+
 
 class ImageParams(Section):
     """What turns a scan into a network's input; a model only ever sees images made with one set of these."""
@@ -24,7 +25,7 @@ class ImageParams(Section):
     size: Annotated[int, Field(ge=16, le=1024)]  # side of the square grid, px
     fit: Literal["pad", "stretch"]  # how a non-square image meets the square grid
     window_source: Literal["percentile", "frame"]  # percentiles inside the head, or of the whole frame
-    windows: Annotated[list[Annotated[list[Percentile], Len(2, 2)]], Len(1, 8)]  # [low, high], one a channel
+    windows: Annotated[list[Window], Field(min_length=1, max_length=8)]  # one a channel
 
     @field_validator("windows")
     @classmethod
@@ -39,25 +40,38 @@ class ImageParams(Section):
 _TAILS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
 
 
+# Pillow's names of the formats in which a pixel can be transparent.
+_WITH_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
+
+
+def _on_black(picture: Image.Image) -> np.ndarray:
+    """Return a picture with transparent places in grey (H, W) uint8, on black as the background of a scan is."""
+    coloured = picture.convert("RGBA")
+    black = Image.new("RGBA", coloured.size, (0, 0, 0, 255))
+    return np.asarray(Image.alpha_composite(black, coloured).convert("L"))
+
+
 def decode(data: bytes) -> tuple[np.ndarray, str]:
     """Decode an image file to grey.
 
     Returns
     -------
     grey : ndarray, shape (H, W), uint8 or uint16
-        Luminance, in the file's own depth.
+        Luminance, in the file's own depth; what is transparent is black.
     mode : str
         Pillow's name of the file's pixel format, such as `L`, `RGB` or `I;16`.
 
     Raises
     ------
     InputError
-        If the bytes are not an image that can be decoded whole; the message gives the reason only.
+        If the bytes are not an image, or are cut off; the message gives the reason only.
     """
     try:
         with Image.open(io.BytesIO(data)) as header:
             mode = str(header.mode)
             tail = _TAILS.get(str(header.format))
+            if mode in _WITH_ALPHA or "transparency" in header.info:
+                return _on_black(header), mode
             if tail is None or not data.rstrip(b"\0").endswith(tail):
                 header.load()
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
@@ -106,6 +120,13 @@ def to_square(image: np.ndarray, size: int, fit: str) -> tuple[np.ndarray, tuple
     return resized, (rows / height, cols / width)
 
 
+def eight_bit(image: np.ndarray) -> np.ndarray:
+    """Return an image in 256 levels: as it is if it is uint8, else its own range stretched over them."""
+    if image.dtype == np.uint8:
+        return image
+    return np.asarray(cv2.normalize(image, None, 0, 255, cv2.NORM_MINMAX, dtype=cv2.CV_8U))
+
+
 def mask_to_square(mask: np.ndarray, size: int, fit: str) -> np.ndarray:
     """Bring a mask, shape (H, W), bool, to the square grid; a pixel is foreground where half of its area or more is."""
     square, _ = to_square(mask.astype(np.uint8) * 255, size, fit)
@@ -131,9 +152,7 @@ def head(square: np.ndarray) -> np.ndarray:
     ----------
     .. [1] Otsu, N., IEEE Trans. Syst. Man Cybern. 9 (1979), doi:10.1109/TSMC.1979.4310076
     """
-    smooth = cv2.GaussianBlur(square, (5, 5), 0)
-    if smooth.dtype != np.uint8:
-        smooth = cv2.normalize(smooth, None, 0, 255, cv2.NORM_MINMAX, dtype=cv2.CV_8U)
+    smooth = eight_bit(cv2.GaussianBlur(square, (5, 5), 0))
     if smooth.min() == smooth.max():
         return np.zeros(square.shape, bool)
     otsu, _ = cv2.threshold(smooth, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)

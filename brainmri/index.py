@@ -44,11 +44,11 @@ def read_index(folder: Path) -> pd.DataFrame:
     """Return `folder/index.csv`; text columns hold empty strings, never NaN."""
     path = folder / "index.csv"
     try:
-        table = pd.read_csv(path, dtype=dict.fromkeys(TEXT, str))
+        # Only numbers may be missing: a class may be called `None` or `NA`.
+        numbers = {name: [""] for name in COLUMNS if name not in TEXT}
+        table = pd.read_csv(path, dtype=dict.fromkeys(TEXT, str), keep_default_na=False, na_values=numbers)
     except FileNotFoundError:
         raise ArtifactError(f"{path}: no such file; run the preprocess stage with `dvc repro preprocess`") from None
-    texts = [name for name in TEXT if name in table]
-    table[texts] = table[texts].fillna("")
     return table
 
 

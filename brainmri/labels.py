@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-CLASSES = ("glioma", "meningioma", "notumor", "pituitary")
+NO_TUMOUR = "notumor"
+CLASSES = ("glioma", "meningioma", NO_TUMOUR, "pituitary")
 
 # Folder names of the Nickparvar and Sartaj sets on Kaggle, and what people write by hand.
 SPELLINGS = {

@@ -4,11 +4,9 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from brainmri import closure
-from brainmri.errors import ArtifactError, ParamsError
-from brainmri.params import Section, check
+from brainmri.errors import ParamsError
+from brainmri.params import Section, check, read_yaml
 
 
 def problems(root: Path, models: dict[str, type[Section]]) -> list[str]:
@@ -21,12 +19,27 @@ def problems(root: Path, models: dict[str, type[Section]]) -> list[str]:
     models : dict
         The typed model of each section of `params.yaml`, under the section's name.
     """
-    stages = _yaml(root / "dvc.yaml")["stages"]
+    stages = read_yaml(root / "dvc.yaml")["stages"]
     return [
         *_deps_problems(root, stages),
         *_params_problems(root, stages, models),
         *_lock_problems(root, stages),
+        *out_problems(root),
     ]
+
+
+def out_problems(root: Path) -> list[str]:
+    """Compare the outs that git keeps (`cache: false`: metrics and plots) with what `dvc.lock` says was written."""
+    stages = read_yaml(root / "dvc.yaml")["stages"]
+    lock = read_yaml(root / "dvc.lock")["stages"]
+    found = []
+    for name in sorted(set(stages) & set(lock)):
+        written = {out["path"]: out["md5"] for out in lock[name].get("outs", [])}
+        for out in [*stages[name].get("outs", []), *stages[name].get("metrics", [])]:
+            path, options = next(iter(out.items())) if isinstance(out, dict) else (out, {})
+            if options.get("cache") is False and _md5(root / path) != written.get(path):
+                found.append(f"{path}: should be what stage {name} wrote, received another; run `dvc repro`")
+    return found
 
 
 def _deps_problems(root: Path, stages: dict[str, Any]) -> list[str]:
@@ -46,7 +59,7 @@ def _deps_problems(root: Path, stages: dict[str, Any]) -> list[str]:
 
 def _params_problems(root: Path, stages: dict[str, Any], models: dict[str, type[Section]]) -> list[str]:
     """Compare the sections of `params.yaml` with the typed models and with what the stages depend on."""
-    params = _yaml(root / "params.yaml")
+    params = read_yaml(root / "params.yaml")
     found = []
     if set(params) != set(models):
         found.append(f"params.yaml: sections should be {sorted(models)}, received {sorted(params)}")
@@ -64,8 +77,8 @@ def _params_problems(root: Path, stages: dict[str, Any], models: dict[str, type[
 
 def _lock_problems(root: Path, stages: dict[str, Any]) -> list[str]:
     """Compare `dvc.lock` with the commands, params and code of the commit, and its hashes along the chain."""
-    lock = _yaml(root / "dvc.lock")["stages"]
-    params = _yaml(root / "params.yaml")
+    lock = read_yaml(root / "dvc.lock")["stages"]
+    params = read_yaml(root / "params.yaml")
     found = [f"dvc.lock: stage {name} is not in dvc.yaml; run `dvc repro`" for name in sorted(set(lock) - set(stages))]
     outs = {out["path"]: out["md5"] for entry in lock.values() for out in entry.get("outs", [])}
     for name, stage in stages.items():
@@ -104,10 +117,3 @@ def _md5(path: Path) -> str:
     if not path.is_file():
         return "no such file"
     return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()  # what DVC stores
-
-
-def _yaml(path: Path) -> Any:
-    try:
-        return yaml.safe_load(path.read_text())
-    except FileNotFoundError:
-        raise ArtifactError(f"{path}: no such file; run from the project's folder") from None

@@ -61,6 +61,10 @@ class PhantomParams(Section):
             raise ValueError(f"a mapping with twins at most the patients of either split (twins is {self.twins})")
         return self
 
+    def images(self) -> int:
+        """Return how many images `simulate` makes."""
+        return (self.patients.train + self.patients.test) * self.slices + self.twins
+
 
 @dataclass(frozen=True)
 class Patient:

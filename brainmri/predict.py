@@ -25,7 +25,7 @@ class Classifier:
 
 def load_classifier(folder: Path) -> Classifier:
     """Load a classifier from the folder that the train stage wrote."""
-    made_with = read_json(folder / "image_params.json")
+    made_with = read_json(folder / "preprocess.json")
     return Classifier(load_model(folder / "model.keras"), made_with["classes"], made_with["params"])
 
 
@@ -37,7 +37,7 @@ def require_same_images(classifier: Classifier, folder: Path) -> None:
     ArtifactError
         If classes or image params of `folder` differ from the model's.
     """
-    made_with = read_json(folder / "image_params.json")
+    made_with = read_json(folder / "preprocess.json")
     if made_with != {"classes": classifier.classes, "params": classifier.image_params}:
         raise ArtifactError(
             f"{folder}: images should be made with the params the model was trained with "

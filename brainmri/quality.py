@@ -3,6 +3,8 @@
 import cv2
 import numpy as np
 
+from brainmri.images import eight_bit
+
 COLUMNS = ("snr", "contrast", "sharpness", "entropy_bits", "head_fraction", "clipped_fraction")
 
 # Immerkaer's kernel: blind to constant, linear and quadratic-saddle structure, so that what is left is mostly noise.
@@ -22,10 +24,10 @@ def quality(square: np.ndarray, inside: np.ndarray) -> dict[str, float]:
     Returns
     -------
     dict of float
-        `snr`: mean over the standard deviation of the noise [1]_. `contrast`: (p95 - p5) / (p95 + p5) of the levels.
-        `sharpness`: variance of the Laplacian over the variance of the levels. `entropy_bits`: Shannon entropy of
-        the levels in 256 bins. `head_fraction`: share of the frame. `clipped_fraction`: share of the head at the
-        type's highest level.
+        Levels are those of `images.eight_bit`. `snr`: mean over the standard deviation of the noise [1]_. `contrast`:
+        (p95 - p5) / (p95 + p5) of the levels. `sharpness`: variance of the Laplacian over the variance of the image.
+        `entropy_bits`: Shannon entropy of the levels. `head_fraction`: share of the frame. `clipped_fraction`: share
+        of the head at the type's highest level.
 
     References
     ----------
@@ -36,7 +38,7 @@ def quality(square: np.ndarray, inside: np.ndarray) -> dict[str, float]:
         return dict.fromkeys(COLUMNS, float("nan")) | {"head_fraction": 0.0}
     top = np.iinfo(square.dtype).max
     values = square[inside]
-    shares = np.bincount(values if top == 255 else values >> 8, minlength=256) / count
+    shares = np.bincount(eight_bit(square)[inside], minlength=256) / count
     p5, p95 = np.searchsorted(np.cumsum(shares), (0.05, 0.95))
     frame = square.astype(np.float32)
     noise = np.sqrt(np.pi / 2) / 6 * np.abs(cv2.filter2D(frame, -1, _NOISE)[inside]).mean()

@@ -5,10 +5,10 @@ import subprocess
 from pathlib import Path, PurePath
 from typing import Any
 
-import yaml
-
+from brainmri import lock
 from brainmri.errors import ArtifactError
 from brainmri.files import read_json, write_json
+from brainmri.params import read_yaml
 
 BEGIN, END = "<!-- results: made by `brainmri readme` -->", "<!-- /results -->"
 
@@ -19,12 +19,15 @@ def record(root: Path, name: str, command: str, out: Path) -> None:
     Raises
     ------
     ArtifactError
-        If the run's code differs from its commit: the numbers could not be repeated from it.
+        If the run's code differs from its commit, or its metrics from its dvc.lock: the numbers could not be repeated.
     """
     changed = _git(root, "status", "--porcelain", "--", "*.py", "dvc.yaml", "requirements.lock")
     if changed:
         raise ArtifactError(f"{root}: code should be committed before its run is recorded, received changes: {changed}")
-    params = yaml.safe_load((root / "params.yaml").read_text())
+    stale = lock.out_problems(root)
+    if stale:
+        raise ArtifactError("; ".join(stale))
+    params = read_yaml(root / "params.yaml")
     local = params["fetch"]["local"]
     params["fetch"]["local"] = {key: value and PurePath(value).name for key, value in local.items()}  # no private paths
     write_json(
@@ -82,7 +85,7 @@ def _by_class(runs: list[dict[str, Any]]) -> str:
         for name, scores in classify["whole"]["classes"].items():
             free = classify.get("twin_free", {"classes": {}})["classes"].get(name, {"support": 0})
             f1 = _interval(scores["f1"], classify["ci95"]["whole"]["classes"][name]["f1"])
-            values = [f"{scores[key]:.3f}" for key in ("precision", "recall", "auc")]
+            values = [_number(scores[key]) for key in ("precision", "recall", "auc")]
             rows.append([run["name"], name, str(scores["support"]), *values, f1, str(free["support"])])
     header = ["Run", "Class", "Test images", "Precision", "Recall", "ROC AUC", "F1", "of which twin-free"]
     return _markdown(header, rows)
@@ -97,7 +100,7 @@ def _segmentation(runs: list[dict[str, Any]]) -> str:
                 hd95, sensitivity = part["hd95"]["mean"], part["sensitivity"]["mean"]
                 dice = _interval(part["dice"]["mean"], part["dice"]["mean_ci95"])
                 masked = str(scores["images_with_tumour_mask"])
-                rows.append([run["name"], method, masked, dice, f"{hd95:.1f}", f"{sensitivity:.3f}"])
+                rows.append([run["name"], method, masked, dice, f"{hd95:.1f}", _number(sensitivity)])
     return _markdown(["Run", "Method", "Masks", "Mean Dice", "Mean HD95, px", "Mean sensitivity"], rows)
 
 
@@ -105,9 +108,13 @@ def _commands(runs: list[dict[str, Any]]) -> str:
     return "\n".join(f"- {run['name']}: `{run['command']}` at commit `{run['commit'][:10]}`" for run in runs)
 
 
-def _interval(value: float, bounds: dict[str, float | None]) -> str:
-    if bounds["low"] is None or bounds["high"] is None:
-        return f"{value:.3f}"
+def _number(value: float | None) -> str:
+    return "not defined" if value is None else f"{value:.3f}"
+
+
+def _interval(value: float | None, bounds: dict[str, float | None]) -> str:
+    if value is None or bounds["low"] is None or bounds["high"] is None:
+        return _number(value)
     return f"{value:.3f} ({bounds['low']:.3f} to {bounds['high']:.3f})"
 
 

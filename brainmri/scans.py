@@ -11,7 +11,7 @@ import pandas as pd
 from brainmri import duplicates
 from brainmri.errors import InputError
 from brainmri.files import create_array
-from brainmri.images import ImageParams, decode, head, mask_to_square, to_square, windowed
+from brainmri.images import ImageParams, decode, eight_bit, head, mask_to_square, to_square, windowed
 from brainmri.quality import quality
 
 # One stored image: its row of the manifest, the bytes of its file and of its mask.
@@ -91,7 +91,10 @@ def _read_mask(data: bytes, shape: tuple[int, ...], params: ImageParams) -> np.n
         raise InputError(f"mask {error}") from None
     if mask.shape != shape:
         raise InputError(f"mask should have the image's size {shape}, received {mask.shape}")
-    return mask_to_square(mask > np.iinfo(mask.dtype).max // 2, params.size, params.fit)
+    half = np.iinfo(mask.dtype).max // 2
+    if 0 < mask.max() <= half:
+        raise InputError(f"mask should be 0 outside and above {half} inside the tumour, received at most {mask.max()}")
+    return mask_to_square(mask > half, params.size, params.fit)
 
 
 def _index_row(row: Any, scan: Scan) -> dict[str, Any]:
@@ -107,7 +110,7 @@ def _index_row(row: Any, scan: Scan) -> dict[str, Any]:
 def _count_levels(levels: dict[tuple[str, str], np.ndarray], label: str, scan: Scan) -> None:
     """Add a scan's levels inside the head to the histograms: of the file (in 256 bins), and of each window."""
     inside = scan.inside if scan.inside.any() else np.ones_like(scan.inside)
-    before = scan.square if scan.square.dtype == np.uint8 else scan.square >> 8
+    before = eight_bit(scan.square)
     named = [("before", before), *((f"window {c + 1}", scan.channels[..., c]) for c in range(scan.channels.shape[2]))]
     for name, picture in named:
         counts = np.bincount(picture[inside], minlength=256)

@@ -112,7 +112,10 @@ def trials(
     for metric in METRICS:
         mistaken = wrong & (metric not in RANKINGS)
         parts = {
-            f"classes.{names[k]}.{metric}": _count(rows, mistaken, groups)
+            # Of the images of other classes, only those called k are mistakes of k's specificity.
+            f"classes.{names[k]}.{metric}": _count(
+                rows, mistaken & (predicted == k) if metric == "specificity" else mistaken, groups
+            )
             for k in np.unique(true)
             if (rows := _bearing(metric, true == k, predicted == k, probabilities[:, k])) is not None
         }

@@ -34,14 +34,13 @@ def assign(
         What was kept together.
     """
     unit = units(table)
-    split = table["split"].copy()
-    if not (split == "test").any():
-        open_rows = split != "val"
-        split[open_rows] = _draw(table[open_rows], unit[open_rows], "test", test_fraction, rng)
-    if not (split == "val").any():
-        open_rows = split != "test"
-        split[open_rows] = _draw(table[open_rows], unit[open_rows], "val", val_fraction, rng)
-    return _leave_margins(split.replace("", "train"), table), unit
+    names_test, names_val = ((table["split"] == name).any() for name in ("test", "val"))
+    table = table.assign(split=_with_their_unit(table["split"], unit))
+    if not names_test:
+        table = _draw(table, unit, table["split"] != "val", "test", test_fraction, rng)
+    if not names_val:
+        table = _draw(table, unit, table["split"] != "test", "val", val_fraction, rng)
+    return _leave_margins(table["split"].replace("", "train"), table), unit
 
 
 def units(table: pd.DataFrame) -> pd.Series:
@@ -57,15 +56,25 @@ def units(table: pd.DataFrame) -> pd.Series:
         number = joined
 
 
-def _draw(table: pd.DataFrame, unit: pd.Series, name: str, fraction: float, rng: np.random.Generator) -> pd.Series:
-    """Name whole units `name` until, label by label, `fraction` of the rows is reached.
+def _with_their_unit(split: pd.Series, unit: pd.Series) -> pd.Series:
+    """Place the rows of which the source says nothing where it places others of their unit: test before val."""
+    placed = split.copy()
+    for name in ("val", "test"):
+        placed[(split == "") & unit.isin(unit[split == name])] = name
+    return placed
+
+
+def _draw(
+    table: pd.DataFrame, unit: pd.Series, free: pd.Series, name: str, fraction: float, rng: np.random.Generator
+) -> pd.DataFrame:
+    """Name whole units of the `free` rows `name` until, label by label, `fraction` of these rows is reached.
 
     A unit that would overshoot it is passed over; but of a label with several units one is taken in any case, the
     smallest, so that a small set has every class in every split.
     """
     split = table["split"].copy()
-    main_label = table["label"].groupby(unit).agg(lambda labels: labels.value_counts().index[0])
-    sizes = unit.value_counts()
+    main_label = table["label"][free].groupby(unit[free]).agg(lambda labels: labels.value_counts().index[0])
+    sizes = unit[free].value_counts()
     for _, candidates in sorted(main_label.groupby(main_label).groups.items()):
         wanted = round(fraction * int(sizes[candidates].sum()))
         drawn = rng.permutation(np.sort(candidates))
@@ -76,8 +85,8 @@ def _draw(table: pd.DataFrame, unit: pd.Series, name: str, fraction: float, rng:
                 wanted -= int(sizes[number])
         if not taken and len(drawn) > 1:
             taken = [min(drawn, key=lambda number: sizes[number])]
-        split[unit.isin(taken)] = name
-    return split
+        split[free & unit.isin(taken)] = name
+    return table.assign(split=split)
 
 
 def _leave_margins(split: pd.Series, table: pd.DataFrame) -> pd.Series:

@@ -1,7 +1,8 @@
 """Augment: make seeded variants of the labelled training images.
 
-Reads `data/processed/train`. Writes `data/augmented`: `images.npy` (the variants), `index.csv` (image, label and the
-parameters drawn for each variant, so that any of them can be made again) and `preview.png`.
+Reads `data/processed/train`. Writes `data/augmented/variants` (`images.npy` and `index.csv`: image, label and the
+parameters drawn for each variant, so that any of them can be made again) and, apart from it so that training does not
+depend on a picture, `data/augmented/preview.png`.
 """
 
 import argparse
@@ -18,13 +19,13 @@ from brainmri.augmentation import VariationParams, copies, draw, vary
 from brainmri.errors import exit_on_error
 from brainmri.files import create_array, new_directory, write_table
 from brainmri.index import Split, read_split
-from brainmri.params import load
+from brainmri.params import Seed, load
 
 
 class Params(VariationParams):
     """Section `augment`."""
 
-    seed: int
+    seed: Seed
     copies: Annotated[int, Field(ge=0, le=100)]
     balance: bool
 
@@ -41,11 +42,12 @@ def run(params: Params, train: Path, out: Path) -> None:
     table.insert(1, "image_id", split.index["image_id"].to_numpy()[sources])
     table.insert(2, "label", split.index["label"].to_numpy()[sources])
     with new_directory(out) as folder:
-        images = create_array(folder / "images.npy", (len(table), *split.images.shape[1:]))
+        (folder / "variants").mkdir()
+        images = create_array(folder / "variants/images.npy", (len(table), *split.images.shape[1:]))
         rows = enumerate(table.to_dict("records"))
         for at, row in tqdm(rows, "augment", len(table), unit="image", mininterval=1):
             images[at] = vary(split.images[row["row"]], row)
-        write_table(folder / "index.csv", table)
+        write_table(folder / "variants/index.csv", table)
         draw_preview(folder / "preview.png", split, images, table, rng)
 
 

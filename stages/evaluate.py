@@ -17,14 +17,14 @@ from brainmri import galleries, intervals, scores
 from brainmri.errors import InputError, exit_on_error
 from brainmri.files import new_directory, write_json, write_table
 from brainmri.index import read_split
-from brainmri.params import Section, load
+from brainmri.params import Section, Seed, load
 from brainmri.predict import class_probabilities, load_classifier, require_same_images
 
 
 class Params(Section):
     """Section `evaluate`."""
 
-    seed: int
+    seed: Seed
     bootstrap: Annotated[int, Field(ge=100, le=100_000)]
 
 
@@ -36,7 +36,8 @@ def run(params: Params, model: Path, test: Path, out: Path) -> None:
     rows = np.flatnonzero(split.index["label"] != "")
     if not len(rows):
         raise InputError(f"evaluate: {test} should hold labelled images, received none; name a set with classes")
-    probabilities = class_probabilities(classifier, split.images[rows])
+    # Ten digits hold all that float32 tells, so that the scores can be had again from the table alone.
+    probabilities = class_probabilities(classifier, split.images[rows]).astype(float).round(10)
     table = predictions(split.index.iloc[rows], probabilities, classifier.classes)
     print(f"evaluate: {len(table)} test images, accuracy {(table['label'] == table['predicted']).mean():.4f}")
     with new_directory(out) as folder:
@@ -50,8 +51,7 @@ def predictions(index: pd.DataFrame, probabilities: np.ndarray, classes: list[st
     """Return one row an image: who it is, its label, the predicted class and the probability of each class."""
     table = index[["image_id", "label", "unit", "group", "training_twin"]].reset_index(drop=True)
     table.insert(2, "predicted", [classes[at] for at in probabilities.argmax(axis=1)])
-    # Six digits: what float32 tells reliably near 1, and the rows still add up to 1 within 1e-5.
-    return table.assign(**{f"p_{name}": probabilities[:, at].round(6) for at, name in enumerate(classes)})
+    return table.assign(**{f"p_{name}": probabilities[:, at] for at, name in enumerate(classes)})
 
 
 def all_scores(table: pd.DataFrame, classes: list[str], params: Params) -> dict[str, Any]:
@@ -72,10 +72,13 @@ def all_scores(table: pd.DataFrame, classes: list[str], params: Params) -> dict[
         result[name] = scores.classification(true, probabilities, classes)
         result[name]["ece"] = scores.reliability(true, probabilities)["ece"]
         result[name]["units"] = len(np.unique(units))
-        result["ci95"][name] = scores.nested(
-            {key: {"low": bounds["low"], "high": bounds["high"]} for key, bounds in found.items()}
-        )
+        result["ci95"][name] = scores.nested({key: interval(bounds) for key, bounds in found.items()})
     return result
+
+
+def interval(bounds: intervals.Interval) -> dict[str, float]:
+    """Return an interval as it is written: without the count of dropped resamples where there were none."""
+    return {name: value for name, value in bounds.items() if name != "dropped" or value}  # type: ignore[misc]
 
 
 def true_and_probabilities(table: pd.DataFrame, classes: list[str]) -> tuple[np.ndarray, np.ndarray]:

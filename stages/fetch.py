@@ -20,7 +20,7 @@ from pydantic import AfterValidator
 from tqdm import tqdm
 
 from brainmri import kaggle, shards, sources
-from brainmri.errors import ParamsError, exit_on_error
+from brainmri.errors import InputError, ParamsError, exit_on_error
 from brainmri.files import new_directory, write_json, write_table
 from brainmri.manifest import COLUMNS, SourceImage, image_id
 from brainmri.params import Section, load
@@ -59,10 +59,15 @@ def run(params: Params, out: Path) -> None:
     with new_directory(out) as folder, ExitStack() as stack:
         found = open_sources(params, stack)
         images = chain.from_iterable(map(sources.stream, found.values())) if found else simulate(params.phantom)
-        total = sum(len(source.images) for source in found.values()) or None
+        total = sum(len(source.images) for source in found.values()) if found else params.phantom.images()
         progress = tqdm(images, f"fetch {params.source}", total, unit=" images", mininterval=1)
         stored = shards.write(folder, members(progress, rows))
         table = manifest_table(rows, stored)
+        if not table["label"].any():
+            raise InputError(
+                "fetch: at least one set should have classes, for the classifier to learn from, received images "
+                "without any; name fetch.local.classes, or give labels in the manifest"
+            )
         write_table(folder / "manifest.csv", table)
         write_json(folder / "summary.json", summary(params, table, found))
     warn(found, table)

@@ -1,7 +1,7 @@
 """Preprocess: decode every stored image to the square grid, window it, find twins, and decide the splits.
 
 Reads `data/raw` (shards and manifest). Writes `data/processed/{train,val,test}` (`images.npy`, `masks.npy`,
-`index.csv`, `image_params.json`) and `data/processed/summary` (counts, histograms, twins, pictures).
+`index.csv`, `preprocess.json`) and `data/processed/summary` (counts, histograms, twins, pictures).
 The splits are drawn here, once; every later stage takes them as they are.
 """
 
@@ -23,7 +23,7 @@ from brainmri.images import ImageParams
 from brainmri.index import COLUMNS
 from brainmri.labels import class_names
 from brainmri.manifest import read_manifest
-from brainmri.params import load
+from brainmri.params import Seed, load
 from brainmri.scans import Scans, read_scans
 from brainmri.shards import read_images
 
@@ -33,7 +33,7 @@ Share = Annotated[float, Field(gt=0, le=0.5)]
 class Params(ImageParams):
     """Section `preprocess`: the image params, and what decides the splits."""
 
-    seed: int
+    seed: Seed
     val_fraction: Share
     test_fraction: Share
     duplicates: Literal["report", "drop"]
@@ -62,7 +62,7 @@ def run(params: Params, raw: Path, out: Path) -> None:
         for name in ("train", "val", "test"):
             (folder / name).mkdir()
             write_split(folder / name, scans, table[table["split"] == name])
-            write_json(folder / name / "image_params.json", {"classes": classes, "params": params.image_params()})
+            write_json(folder / name / "preprocess.json", {"classes": classes, "params": params.image_params()})
         write_summary(folder / "summary", scans, table, pairs, classes)
         draw_pictures(folder / "summary", scans, table, pairs, rng)
         shutil.rmtree(pool)
@@ -82,13 +82,11 @@ def refuse_too_many_bad(scans: Scans, count: int, max_bad: float) -> None:
 
 
 def find_twins(scans: Scans, params: Params) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the table with `group` and `training_twin`, and the table of twin pairs."""
+    """Return the table with `group`, and the table of twin pairs."""
     table = scans.table.copy()
     thumbnails = scans.thumbnails[: len(table)]
     first, second, similarity = duplicates.twin_pairs(thumbnails, params.twin_threshold, params.twin_mirror)
     table["group"] = duplicates.groups(len(table), first, second)
-    training = table["split"].isin(["train", "val"]) & (table["label"] != "")
-    table["training_twin"] = table["group"].isin(table["group"][training]) & ~training
     one, other = table.iloc[first].reset_index(), table.iloc[second].reset_index()
     pairs = pd.DataFrame({"row_a": one["index"], "row_b": other["index"], "similarity": similarity})
     for name in ("image_id", "set", "split", "label"):
@@ -98,7 +96,11 @@ def find_twins(scans: Scans, params: Params) -> tuple[pd.DataFrame, pd.DataFrame
 
 
 def assign_splits(table: pd.DataFrame, params: Params, rng: np.random.Generator) -> pd.DataFrame:
-    """Return the table with `split` decided (`dropped` for training copies of test images) and `unit`."""
+    """Return the table with `split`, `unit` and `training_twin` (see `brainmri.index`).
+
+    With `duplicates: drop`, copies of test images leave training and validation, and copies of validation images leave
+    training; their split is `dropped`. Labelled images count against labelled ones, masked against masked.
+    """
     table = table.copy()
     start = 0
     for _, rows in table.groupby("set"):
@@ -107,10 +109,13 @@ def assign_splits(table: pd.DataFrame, params: Params, rng: np.random.Generator)
         table.loc[rows.index, "unit"] = unit + start  # units of different sets are different
         start += int(unit.max()) + 1
     table["unit"] = table["unit"].astype(int)
+    training = table["split"].isin(["train", "val"]) & (table["label"] != "")
+    table["training_twin"] = table["group"].isin(table["group"][training]) & ~training
     if params.duplicates == "drop":
         for task in (table["label"] != "", table["has_mask"]):
-            tested = table["group"].isin(table["group"][task & (table["split"] == "test")])
-            table.loc[task & tested & table["split"].isin(["train", "val"]), "split"] = "dropped"
+            for held_out, others in (("test", ["train", "val"]), ("val", ["train"])):
+                copied = table["group"].isin(table["group"][task & (table["split"] == held_out)])
+                table.loc[task & copied & table["split"].isin(others), "split"] = "dropped"
     for name in ("train", "val", "test"):
         if not (table["split"] == name).any():
             raise InputError(f"preprocess: every split needs images, received none for {name}; bring more images")

@@ -16,13 +16,18 @@ from brainmri import figures, scores
 from brainmri.errors import ArtifactError, exit_on_error
 from brainmri.files import new_directory, read_json, write_json, write_table
 
+NUMBERS = ("truth_px", "dice", "accuracy", "confidence")  # columns of other stages' tables that may be empty
+
 
 def run(
     raw: Path, summary: Path, model: Path, evaluation: Path, segmentation: Path, metrics: Path, plots: Path
 ) -> None:
     """Write the folders `metrics` and `plots` from what the stages before left in theirs."""
     source = read_json(raw / "summary.json")
-    data = {"simulated": source["simulated"], "source": source["source"], **read_json(summary / "summary.json")}
+    known = ("ignored", "differences", "patients_in_several_splits")  # counts of images stand in the summary
+    sets = {name: {key: facts[key] for key in known} for name, facts in source["sets"].items()}
+    data = {"simulated": source["simulated"], "source": source["source"], "sets": sets}
+    data |= read_json(summary / "summary.json")
     classify = read_json(evaluation / "scores.json")
     curves = read_table(model / "curves.csv")
     kept = curves.loc[curves["val_loss"].idxmin()]
@@ -63,7 +68,7 @@ def draw(folder: Path, data: dict[str, Any], whole: dict[str, Any], levels: pd.D
     confusion = scores.confusion(numbers["label"], numbers["predicted"], len(classes))
     auc, average = ({name: whole["classes"][name][key] for name in classes} for key in ("auc", "average_precision"))
     figures.counts(folder / "counts.png", data["images"], classes, note)
-    figures.histograms(folder / "histograms.png", levels.assign(label=levels["label"].fillna("")), classes, note)
+    figures.histograms(folder / "histograms.png", levels, classes, note)
     figures.curves(folder / "curves.png", read_table(folder / "curves.csv"), note)
     figures.confusion(folder / "confusion.png", confusion, classes, note)
     roc, precision_recall = read_table(folder / "roc.csv"), read_table(folder / "precision_recall.csv")
@@ -79,13 +84,14 @@ def draw(folder: Path, data: dict[str, Any], whole: dict[str, Any], levels: pd.D
 def scored_rows(segmentation: Path) -> pd.DataFrame:
     """Return the rows of images that have a tumour in truth."""
     table = read_table(segmentation / "rows.csv")
-    return table[table["truth_px"] > 0].assign(label=lambda rows: rows["label"].fillna(""))
+    return table[table["truth_px"] > 0]
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Read a table that another stage wrote; labels such as `NA` stay text."""
+    """Read a table that another stage wrote; labels such as `NA` or `1` stay text, empty ones too."""
+    text = dict.fromkeys(("label", "predicted", "stage"), str)
     try:
-        return pd.read_csv(path, keep_default_na=False, na_values=[""])
+        return pd.read_csv(path, dtype=text, keep_default_na=False, na_values={name: [""] for name in NUMBERS})
     except FileNotFoundError:
         raise ArtifactError(f"{path}: no such file; run the stage that writes it with `dvc repro`") from None
 

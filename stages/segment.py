@@ -1,7 +1,7 @@
 """Segment: outline the tumour on every test image, and score the outlines where the truth is known.
 
 Reads `data/processed/test`. Writes `data/segmentation`: `masks-<method>.npy`, `rows.csv` (one row an image and method),
-`scores.json` (with 95 % intervals) and `overlays.png` with the best, median and worst cases.
+`scores.json` (with 95 % intervals) and `overlays-<method>.png` with the best, median and worst cases.
 """
 
 import argparse
@@ -17,7 +17,8 @@ from brainmri import galleries, intervals, kmeans, overlap
 from brainmri.errors import exit_on_error
 from brainmri.files import create_array, new_directory, write_json, write_table
 from brainmri.index import Split, read_split
-from brainmri.params import Section, load
+from brainmri.labels import NO_TUMOUR
+from brainmri.params import Section, Seed, load
 
 MEASURES = ("dice", "iou", "hd95", "assd", "sensitivity", "precision", "specificity", "size_error_relative")
 
@@ -41,7 +42,7 @@ class KMeansParams(Section):
 class Params(Section):
     """Section `segment`."""
 
-    seed: int
+    seed: Seed
     bootstrap: Annotated[int, Field(ge=100, le=100_000)]
     methods: Annotated[list[Literal["kmeans"]], Field(min_length=1, max_length=1)]
     kmeans: KMeansParams
@@ -87,7 +88,7 @@ def score_rows(split: Split, masks: np.ndarray) -> pd.DataFrame:
 def method_scores(table: pd.DataFrame, params: Params) -> dict[str, Any]:
     """Summarise the measures over images with a tumour in truth: all of them, and by class; with intervals."""
     tumour = table[table["truth_px"] > 0]
-    clear = table[(table["label"] == "notumor") | (table["truth_px"] == 0)]
+    clear = table[(table["label"] == NO_TUMOUR) | (table["truth_px"] == 0)]
     result: dict[str, Any] = {
         "images": len(table),
         "images_with_tumour_mask": len(tumour),
@@ -109,6 +110,8 @@ def _summary(part: pd.DataFrame, params: Params) -> dict[str, Any]:
         np.random.default_rng(params.seed),
         params.bootstrap,
     )
+    # Where one of the two masks is empty there is no distance: HD95 counts the frame's diagonal. Say how often.
+    summary["one_empty"] = int(part["one_empty"].sum())
     for name in columns:
         bounds = found[f"{name}.mean"]
         summary[name]["mean_ci95"] = {"low": bounds["low"], "high": bounds["high"]}

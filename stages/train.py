@@ -1,7 +1,7 @@
 """Train: fit the classifier on the labelled training images and their variants.
 
 Reads `data/processed/train`, `data/processed/val` and `data/augmented`; never the test split. Writes the folder
-`models/classifier`: `model.keras`, `image_params.json` (how its input has to be made, and its classes), `curves.csv`
+`models/classifier`: `model.keras`, `preprocess.json` (how its input has to be made, and its classes), `curves.csv`
 and `versions.json`. Until it is done, its checkpoint stands in `.resume/`, which a killed run goes on from.
 """
 
@@ -17,12 +17,12 @@ import pandas as pd
 import tensorflow as tf
 from pydantic import Field, model_validator
 
-from brainmri import networks, training
+from brainmri import closure, networks, training
 from brainmri.errors import ArtifactError, InputError, exit_on_error
 from brainmri.files import new_directory, open_array, read_json, write_json, write_table
 from brainmri.index import Split, read_index, read_split
 from brainmri.model_files import save_model
-from brainmri.params import Section, load
+from brainmri.params import Section, Seed, load
 
 Count = Annotated[int, Field(ge=1, le=4096)]
 
@@ -30,7 +30,7 @@ Count = Annotated[int, Field(ge=1, le=4096)]
 class Params(Section):
     """Section `train`."""
 
-    seed: int
+    seed: Seed
     architecture: Literal["cnn"]
     filters: Annotated[list[Count], Field(min_length=1, max_length=6)]
     pools: Annotated[list[Annotated[int, Field(ge=1, le=8)]], Field(min_length=1, max_length=6)]
@@ -52,22 +52,22 @@ class Params(Section):
 
 def run(params: Params, train: Path, val: Path, augmented: Path, out: Path, resume_root: Path) -> None:
     """Train a classifier on the folders `train` and `augmented`, choose its epoch on `val`, write it to `out`."""
-    image_params = read_json(train / "image_params.json")
+    image_params = read_json(train / "preprocess.json")
     classes: list[str] = image_params["classes"]
     training.make_deterministic(params.seed, params.precision)
     batches = training_batches(read_split(train), augmented, classes, params)
     validation = validation_batches(read_split(val), classes, params)
     model = build(params, batches.arrays[0].shape[1:], len(classes))
     print(f"train: {len(batches.rows)} images, validation: {len(validation.rows)}, {model.count_params():,} weights")
-    arrays = [folder / name for folder in (train, val, augmented) for name in ("images.npy", "index.csv")]
+    data = [folder / name for folder in (train, val, augmented) for name in ("images.npy", "index.csv")]
     resume = training.resume_folder(
-        resume_root, params.model_dump(), [*arrays, *sorted(Path(networks.__file__).parent.glob("*.py"))]
+        resume_root, {**params.model_dump(), **versions()}, [*data, train / "preprocess.json", *code()]
     )
     curves = training.fit(model, batches, validation, params.epochs, params.seed, resume)
     with new_directory(out) as folder:
         # Without its optimiser, whose moments are twice the weights and of no use to prediction.
         save_model(keras.Model(model.input, model.output, name=model.name), folder / "model.keras")
-        shutil.copyfile(train / "image_params.json", folder / "image_params.json")
+        shutil.copyfile(train / "preprocess.json", folder / "preprocess.json")
         write_table(folder / "curves.csv", pd.DataFrame(curves).astype({"epoch": int}))
         write_json(folder / "versions.json", versions())
     training.forget(resume)
@@ -79,7 +79,7 @@ def build(params: Params, input_shape: tuple[int, int, int], classes: int) -> ke
     try:
         model = networks.cnn(input_shape, classes, p.filters, p.pools, p.kernel, p.stride, p.dense, p.dropout)
     except ValueError as error:
-        reason = " ".join(str(error).split())[:120]
+        reason = str(error).partition("Exception encountered")[0].splitlines()[0] or "no pixel is left"
         raise InputError(
             f"train: the network should leave at least a pixel of an image of {input_shape[:2]} px, received filters "
             f"{p.filters}, pools {p.pools}, kernel {p.kernel} and stride {p.stride} ({reason}); "
@@ -116,6 +116,12 @@ def _batches(
         raise InputError("train: training and validation need labelled images, received none; see fetch.local in docs/")
     numbers = np.array([classes.index(label) for label in labels])
     return training.Batches(arrays, rows, numbers, len(classes), params.batch_size, seed)
+
+
+def code() -> list[Path]:
+    """Return the files that this stage is made of: a checkpoint of other code is not gone on from."""
+    root = Path(__file__).resolve().parent.parent
+    return [root / name for name in closure.reached(root, Path("stages/train.py"))]
 
 
 def versions() -> dict[str, str]:

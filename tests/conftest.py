@@ -48,7 +48,7 @@ def tiny_params(**changes):
     params = yaml.safe_load(PARAMS.read_text())
     small = {
         "fetch": {"source": "local"},
-        "preprocess": {"size": 32},
+        "preprocess": {"size": 32, "duplicates": "drop"},
         "train": {"filters": [4], "pools": [2], "dense": 8, "epochs": 2, "kernel": 3, "stride": 1},
         "evaluate": {"bootstrap": 100},
         "segment": {"bootstrap": 100},
@@ -90,13 +90,13 @@ def processed(tmp_path_factory, raw):
 
 @pytest.fixture(scope="session")
 def augmented(tmp_path_factory, processed):
-    """The variants of its training images."""
+    """The folder of the variants of its training images."""
     from brainmri.params import check
     from stages import augment
 
     out = tmp_path_factory.mktemp("augmented") / "augmented"
     augment.run(check(tiny_params()["augment"], augment.Params, "augment"), processed / "train", out)
-    return out
+    return out / "variants"
 
 
 @pytest.fixture(scope="session")

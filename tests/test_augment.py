@@ -12,7 +12,7 @@ from stages import augment
 
 def run(processed, out, **changes):
     augment.run(check(tiny_params(augment=changes)["augment"], augment.Params, "augment"), processed / "train", out)
-    return np.load(out / "images.npy"), pd.read_csv(out / "index.csv")
+    return np.load(out / "variants/images.npy"), pd.read_csv(out / "variants/index.csv")
 
 
 def test_every_variant_can_be_made_again_from_its_row(processed, augmented):
@@ -40,7 +40,7 @@ def test_no_copies_is_an_empty_set_with_a_preview(processed, tmp_path):
 
 def test_two_runs_write_the_same_bytes_and_another_seed_does_not(processed, augmented, tmp_path):
     run(processed, tmp_path / "same")
-    for path in augmented.iterdir():
-        assert (tmp_path / "same" / path.name).read_bytes() == path.read_bytes(), path.name
+    for name in ("variants/images.npy", "variants/index.csv", "preview.png"):
+        assert (tmp_path / "same" / name).read_bytes() == (augmented.parent / name).read_bytes(), name
     other, _ = run(processed, tmp_path / "other", seed=1)
     assert not np.array_equal(other, np.load(augmented / "images.npy"))

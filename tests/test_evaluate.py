@@ -34,8 +34,8 @@ def test_scores_agree_with_scikit_learn_on_the_rows(evaluation):
     found = json.loads((evaluation / "scores.json").read_text())
     whole = found["whole"]
     probabilities = table[[f"p_{name}" for name in CLASSES]].to_numpy()
-    assert np.allclose(probabilities.sum(axis=1), 1, atol=1e-5)
-    probabilities /= probabilities.sum(axis=1, keepdims=True)  # they are written with six digits
+    assert np.allclose(probabilities.sum(axis=1), 1, atol=1e-6)
+    probabilities /= probabilities.sum(axis=1, keepdims=True)  # scikit-learn wants them to add up in float64
     assert whole["images"] == len(table) == 16
     assert whole["accuracy"] == pytest.approx(accuracy_score(table["label"], table["predicted"]))
     assert whole["macro"]["f1"] == pytest.approx(f1_score(table["label"], table["predicted"], average="macro"))
@@ -62,9 +62,9 @@ def test_two_runs_write_the_same_bytes(evaluation, classifier, processed, params
 def test_a_model_made_with_other_image_params_is_refused(classifier, processed, params, tmp_path):
     model = tmp_path / "classifier"
     shutil.copytree(classifier, model)
-    content = json.loads((model / "image_params.json").read_text())
+    content = json.loads((model / "preprocess.json").read_text())
     content["params"]["size"] = 64
-    (model / "image_params.json").write_text(json.dumps(content))
+    (model / "preprocess.json").write_text(json.dumps(content))
     with pytest.raises(ArtifactError, match="images should be made with the params the model was trained with"):
         evaluate.run(params, model, processed / "test", tmp_path / "out")
 

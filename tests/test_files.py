@@ -7,16 +7,34 @@ import pandas as pd
 import pytest
 
 from brainmri import files
-from brainmri.errors import ArtifactError
+from brainmri.errors import ArtifactError, InputError
 
 
 def test_a_new_directory_replaces_the_old_one(tmp_path):
     out = tmp_path / "out"
     out.mkdir()
-    (out / "old").touch()
+    (out / "a").write_text("old")
     with files.new_directory(out) as folder:
-        (folder / "new").touch()
-    assert [path.name for path in out.iterdir()] == ["new"]
+        (folder / "a").write_text("new")
+        (folder / "b").touch()
+    assert (out / "a").read_text() == "new"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_directory_with_other_things_is_not_replaced(tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "thesis.txt").touch()
+
+    def write():
+        with files.new_directory(out) as folder:
+            (folder / "new").touch()
+
+    with pytest.raises(
+        InputError, match=r"out: should hold nothing but what is written anew, received \['thesis.txt'\]"
+    ):
+        write()
+    assert [path.name for path in out.iterdir()] == ["thesis.txt"]
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 

@@ -47,6 +47,19 @@ def test_decode_of_colour_agrees_with_pillow():
     assert np.abs(decoded.astype(int) - expected).max() <= 1
 
 
+def test_what_is_transparent_is_black():
+    picture = np.full((2, 2, 4), 255, np.uint8)
+    picture[0, :, 3] = 0
+    decoded, mode = images.decode(encoded(picture))
+    np.testing.assert_array_equal(decoded, [[0, 0], [255, 255]])
+    assert mode == "RGBA"
+
+
+def test_eight_bit_uses_all_levels_of_a_narrow_16_bit_image():
+    image = np.array([[1000, 1100], [1200, 1510]], np.uint16)
+    np.testing.assert_array_equal(images.eight_bit(image), [[0, 50], [100, 255]])
+
+
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
 def test_decode_refuses_a_file_that_is_cut_off(suffix):
     noise = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)

@@ -26,7 +26,7 @@ def project(tmp_path):
         (tmp_path / name).write_text(text)
     stages = {
         "one": {"cmd": "run one", "params": ["one"], "deps": ["brainmri/a.py", "stages/one.py"], "outs": ["data"]},
-        "two": {"cmd": "run two", "deps": ["stages/two.py", "data"]},
+        "two": {"cmd": "run two", "deps": ["stages/two.py", "data"], "metrics": [{"metrics.json": {"cache": False}}]},
     }
     entries = {
         "one": {
@@ -38,9 +38,11 @@ def project(tmp_path):
         "two": {
             "cmd": "run two",
             "deps": [{"path": "data", "md5": "abc.dir"}, {"path": "stages/two.py", "md5": md5("")}],
+            "outs": [{"path": "metrics.json", "md5": md5("{}")}],
         },
     }
     (tmp_path / "params.yaml").write_text("one: {x: 1}\n")
+    (tmp_path / "metrics.json").write_text("{}")
     save(tmp_path, "dvc.yaml", {"stages": stages})
     save(tmp_path, "dvc.lock", {"schema": "2.0", "stages": entries})
     return tmp_path
@@ -89,6 +91,7 @@ def edited(name, change):
         (edited("dvc.yaml", lambda s: s["one"].pop("params")), "stage one: params should be ['one'], received []"),
         (edited("dvc.yaml", lambda s: s["two"].update(cmd="run 2")), "the command should be `run 2`"),
         (edited("dvc.yaml", lambda s: s["two"]["deps"].append("more")), "deps should be those of dvc.yaml"),
+        (write("metrics.json", "{1}"), "metrics.json: should be what stage two wrote"),
         (edited("dvc.lock", lambda s: s.pop("two")), "stage two is missing"),
         (edited("dvc.lock", lambda s: s.update(old=s["two"])), "stage old is not in dvc.yaml"),
         (edited("dvc.lock", lambda s: s["two"]["deps"][0].update(md5="x.dir")), "data has changed since the run"),

@@ -7,7 +7,7 @@ import yaml
 
 from brainmri.cli import models
 from brainmri.errors import ParamsError
-from brainmri.params import Section, load
+from brainmri.params import Section, load, read_yaml
 
 PARAMS = Path(__file__).parent.parent / "params.yaml"
 
@@ -39,13 +39,26 @@ def test_a_section_is_read(tmp_path):
         ("train: {epochs: true, dropout: 0.5}", r"epochs should be a valid integer, received True"),
         ("other: {}", r"section `train` is missing"),
         ("train: 3", r"section `train` is missing or is not a mapping"),
-        ("train: {", r"not valid YAML"),
+        ("train: {", r"not a readable YAML file"),
         ("", r"section `train` is missing"),
     ],
 )
 def test_a_problem_is_named(tmp_path, text, message):
     with pytest.raises(ParamsError, match=message):
         load(write(tmp_path, text), "train", Example)
+
+
+def test_numbers_as_dvc_writes_them_are_numbers(tmp_path):
+    path = write(tmp_path, "train: {epochs: 3, dropout: 1e-05}\n")
+    assert load(path, "train", Example).dropout == 1e-5
+    assert read_yaml(write(tmp_path, "md5: 27149337e2385386c4b9e8516ede5aa2")) == {
+        "md5": "27149337e2385386c4b9e8516ede5aa2"
+    }
+
+
+def test_a_folder_in_place_of_the_file_is_named(tmp_path):
+    with pytest.raises(ParamsError, match=r"not a readable YAML file: .*Is a directory"):
+        load(tmp_path, "train", Example)
 
 
 def test_a_missing_file_is_named(tmp_path):
@@ -66,6 +79,8 @@ def test_every_section_of_the_projects_own_file_fits_its_model():
     ("section", "key", "value", "message"),
     [
         ("train", "dropout", 1.0, "dropout should be less than 1, received 1.0"),
+        ("train", "seed", -1, "seed should be greater than or equal to 0, received -1"),
+        ("augment", "seed", 2**32, "seed should be less than 4294967296"),
         ("train", "epochs", 0, "epochs should be greater than or equal to 1, received 0"),
         ("train", "architecture", "vgg", "architecture should be 'cnn', received 'vgg'"),
         ("preprocess", "windows", [], "windows should have at least 1 item"),

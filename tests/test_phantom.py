@@ -1,11 +1,12 @@
 import hashlib
 from collections import Counter
 from dataclasses import replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import cv2
 import numpy as np
 import pytest
+import yaml
 
 from brainmri import phantom
 from brainmri.errors import ParamsError
@@ -30,6 +31,10 @@ def params(**changes):
 @pytest.fixture(scope="module")
 def images():
     return list(phantom.simulate(params()))
+
+
+def test_the_number_of_images_is_known_before(images):
+    assert params().images() == len(images) == 12 * 6 + 4
 
 
 def decode(data):
@@ -164,12 +169,13 @@ def test_original_of():
 
 @pytest.mark.slow
 def test_default_set_defeats_a_nearest_neighbour_on_thumbnails():
-    default = params(seed=7, patients={"train": 100, "test": 48}, size=[208, 256], twins=12)
-    images = list(phantom.simulate(default))
+    section = yaml.safe_load((Path(__file__).parent.parent / "params.yaml").read_text())["fetch"]["phantom"]
+    images = list(phantom.simulate(check(section, PhantomParams, "default")))
     assert pairs_above(images, 0.98) == planted(images)
     originals = [image for image in images if phantom.original_of(image.path) is None]
     train, test = ([image for image in originals if image.split == split] for split in ("train", "test"))
-    assert (len(train), len(test)) == (600, 288)
+    assert (len(train), len(test)) == (576, 288)
+    assert sum(image.split == "train" for image in images) <= 600
     nearest = (thumbnails(test) @ thumbnails(train).T).argmax(axis=1)
     hits = [train[near].label == image.label for near, image in zip(nearest, test, strict=True)]
     assert np.mean(hits) < 0.60

@@ -77,6 +77,35 @@ def test_two_runs_write_the_same_bytes(raw, processed, tmp_path):
         assert (tmp_path / "out" / name).read_bytes() == (processed / name).read_bytes(), name
 
 
+def test_class_names_that_look_like_nothing_or_numbers_stay_text(raw, tmp_path):
+    import shutil
+
+    copy = tmp_path / "raw"
+    shutil.copytree(raw, copy)
+    table = manifest.read_manifest(copy)
+    table["label"] = table["label"].map(
+        dict(zip(sorted(set(table["label"])), ["1", "NA", "None", "null"], strict=True))
+    )
+    table.to_csv(copy / "manifest.csv", index=False)
+    preprocess.run(params(), copy, tmp_path / "out")
+    assert summary(tmp_path / "out")["classes"] == ["1", "NA", "None", "null"]
+    assert set(read_split(tmp_path / "out/test").index["label"]) == {"1", "NA", "None", "null"}
+
+
+def test_twins_are_told_of_images_whose_split_is_drawn_too(raw, tmp_path):
+    import shutil
+
+    copy = tmp_path / "raw"
+    shutil.copytree(raw, copy)
+    table = manifest.read_manifest(copy)
+    table["split"] = table["split"].where(table["split"] == "test", "")
+    table.to_csv(copy / "manifest.csv", index=False)
+    preprocess.run(params(duplicates="report"), copy, tmp_path / "out")
+    # The copy has no split of its own, so that it goes where its twin is: into test.
+    assert summary(tmp_path / "out")["twins"]["test_with_training_twin"] == {}
+    assert read_split(tmp_path / "out/test").index["label"].value_counts()["glioma"] > 4
+
+
 @pytest.fixture
 def with_bad_images(raw, tmp_path):
     """The stored set with two rows whose bytes are no images."""

@@ -35,6 +35,13 @@ def test_tables_hold_the_numbers_of_every_run(tmp_path):
     assert table.index("| a | 8") < table.index("| b | 8")
 
 
+def test_a_score_that_is_not_defined_is_written_so(tmp_path):
+    content = run()
+    content["metrics"]["classify"]["whole"]["classes"]["glioma"] |= {"f1": None, "auc": None}
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    assert "| a | glioma | 4 | 0.500 | 0.250 | not defined | not defined | 4 |" in results.tables(tmp_path)
+
+
 def test_a_run_without_twin_free_images_says_so(tmp_path):
     (tmp_path / "a.json").write_text(json.dumps(run(twin_free=False)))
     assert "| none |  |" in results.tables(tmp_path)

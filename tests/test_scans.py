@@ -51,7 +51,11 @@ def test_bad_images_are_kept_aside_and_rows_close_up(tmp_path):
 
 @pytest.mark.parametrize(
     ("mask", "message"),
-    [(png(MASK[:20]), r"mask should have the image's size \(32, 32\), received \(20, 32\)"), (b"x", "mask cannot be")],
+    [
+        (png(MASK // 255), "mask should be 0 outside and above 127 inside the tumour, received at most 1"),
+        (png(MASK[:20]), r"mask should have the image's size \(32, 32\), received \(20, 32\)"),
+        (b"x", "mask cannot be"),
+    ],
 )
 def test_a_mask_that_does_not_fit_makes_the_image_bad(mask, message):
     with pytest.raises(InputError, match=message):

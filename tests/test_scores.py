@@ -240,3 +240,13 @@ def test_trials_for_a_ranking_only_if_it_is_perfect():
 def test_results_can_be_written_as_json():
     true, probabilities = made_up(20, seed=6)
     assert "glioma" in json.dumps(scores.classification(true, probabilities, NAMES))
+
+
+def test_confusions_of_other_classes_are_no_mistakes_of_specificity():
+    # a is never missed and never called; b and c are confused eight times.
+    true = np.repeat([0, 1, 2], [20, 20, 20])
+    predicted = true.copy()
+    predicted[20:28] = 2
+    found = scores.trials(true, np.eye(3)[predicted], ["a", "b", "c"], np.arange(60))
+    assert found["classes.a.specificity"] == (40, 0)
+    assert found["classes.c.specificity"] == (40, 8)

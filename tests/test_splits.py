@@ -53,6 +53,12 @@ def test_a_large_unit_does_not_overshoot_the_share():
     assert (split[:18] == "train").all()
 
 
+def test_rows_without_a_split_follow_their_patient():
+    rows = table(9, split=["test", "", "", "val", "", "train", "", "", ""], patient=[*"aaabbccdd"])
+    split, _ = assign(rows)
+    assert split.tolist() == ["test"] * 3 + ["val"] * 2 + ["train"] * 4
+
+
 def test_a_small_set_has_every_class_in_every_split():
     rows = table(18, split="", label=["glioma"] * 9 + ["notumor"] * 9, patient=[f"p{at // 3}" for at in range(18)])
     split, _ = assign(rows, val=0.1, test=0.1)

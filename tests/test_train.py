@@ -31,9 +31,9 @@ def same(one, other):
 
 def test_a_model_folder_holds_what_prediction_needs(classifier, processed):
     assert sorted(path.name for path in classifier.iterdir()) == [
-        "curves.csv", "image_params.json", "model.keras", "versions.json",
+        "curves.csv", "model.keras", "preprocess.json", "versions.json",
     ]  # fmt: skip
-    assert (classifier / "image_params.json").read_bytes() == (processed / "train/image_params.json").read_bytes()
+    assert (classifier / "preprocess.json").read_bytes() == (processed / "train/preprocess.json").read_bytes()
     assert not (classifier.parent / ".resume").exists() or not list((classifier.parent / ".resume").iterdir())
 
 
@@ -53,10 +53,29 @@ def test_a_killed_run_goes_on_to_the_same_bytes(processed, augmented, tmp_path, 
     monkeypatch.setattr(training, "_keep", die_after_two)
     with pytest.raises(KeyboardInterrupt):
         run(processed, augmented, tmp_path / "killed", epochs=3)
+    assert len(list((tmp_path / "killed/.resume").rglob("curves.csv"))) == 2  # the checkpoint's, and the one to look at
     assert not (tmp_path / "killed/classifier").exists()
     monkeypatch.setattr(training, "_keep", keep)
     assert same(run(processed, augmented, tmp_path / "killed", epochs=3), whole)
     assert "resuming after epoch 2" in capsys.readouterr().out
+
+
+def test_a_run_killed_in_its_first_checkpoint_starts_anew(processed, augmented, classifier, tmp_path, monkeypatch):
+    def die(*_):
+        raise KeyboardInterrupt
+
+    copy = training.shutil.copy
+    monkeypatch.setattr(training.shutil, "copy", die)
+    with pytest.raises(KeyboardInterrupt):
+        run(processed, augmented, tmp_path)
+    monkeypatch.setattr(training.shutil, "copy", copy)
+    assert same(run(processed, augmented, tmp_path), classifier)
+
+
+def test_a_checkpoint_rests_on_all_code_of_the_stage():
+    names = [path.name for path in train.code()]
+    assert {"train.py", "training.py", "networks.py", "files.py"} <= set(names)
+    assert not {"kmeans.py", "phantom.py", "figures.py"} & set(names)
 
 
 def test_a_checkpoint_of_other_params_is_not_used(tmp_path):
@@ -82,7 +101,7 @@ def test_a_loss_that_is_no_number_ends_the_run_with_a_sentence(processed, augmen
 def test_batches_are_the_images_in_0_to_1_with_their_labels(processed, augmented):
     params = check(tiny_params()["train"], train.Params, "train")
     split = read_split(processed / "train")
-    classes = json.loads((processed / "train/image_params.json").read_text())["classes"]
+    classes = json.loads((processed / "train/preprocess.json").read_text())["classes"]
     batches = train.training_batches(split, augmented, classes, params)
     variants = np.load(augmented / "images.npy")
     batches.shuffle(3)
