@@ -35,16 +35,18 @@ def grid(
     """
     rows = max(1, -(-len(pictures) // columns))
     cell = max([1.2, *(picture.shape[1] / DPI for picture in pictures)])  # inches, so that no pixel is lost
-    size = (cell * columns, (cell + 0.3) * rows + 0.5)
+    height = cell * max((picture.shape[0] / picture.shape[1] for picture in pictures), default=1)
+    letters = max(6.0, 4.5 * cell)  # points: captions keep their share of a cell
+    size = (cell * columns, (height + 0.045 * letters) * rows + 0.6)
     figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
     for axis in axes.flat:
         axis.axis("off")
     for axis, picture, caption in zip(axes.flat, pictures, captions, strict=False):
         axis.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-        axis.set_title(caption, fontsize=7, pad=3)
+        axis.set_title(caption, fontsize=letters, pad=3)
     if not len(pictures):
         axes[0, 0].text(0, 0.5, empty, fontsize=9)
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle(title, fontsize=max(10.0, letters))
     figure.savefig(path, dpi=DPI)
     plt.close(figure)
 

@@ -99,8 +99,8 @@ def fit(
     for epoch in range(len(rows), epochs):
         train.shuffle(epoch)
         _seed_layers(model, seed, epoch)
-        learnt = _pass(model.train_on_batch, model, train, f"epoch {epoch + 1}/{epochs}")
-        checked = _pass(model.test_on_batch, model, val, "validation")
+        learnt = _pass(model.train_on_batch, train, f"epoch {epoch + 1}/{epochs}")
+        checked = _pass(model.test_on_batch, val, "validation")
         row = {"epoch": epoch + 1, **learnt, **{f"val_{name}": value for name, value in checked.items()}}
         if not np.isfinite([row["loss"], row["val_loss"]]).all():
             raise TrainingError(
@@ -115,17 +115,19 @@ def fit(
     return rows
 
 
-def _pass(step: Callable[..., dict[str, Any]], model: keras.Model, batches: Batches, name: str) -> dict[str, float]:
-    """Take `step` on every batch and return the mean loss and accuracy.
+def _pass(step: Callable[..., dict[str, Any]], batches: Batches, name: str) -> dict[str, float]:
+    """Take `step` on every batch and return the mean loss and accuracy over the images.
 
     Not `model.fit`: it feeds a generator through `tf.data`, which makes TensorFlow give memory back after every batch;
     measured on two cores, that made an epoch of this network three times as long.
     """
-    model.reset_metrics()
-    means: dict[str, Any] = {}
+    sums = dict.fromkeys(("loss", "accuracy"), 0.0)
     for at in tqdm(range(len(batches)), name, unit="batch", mininterval=5, leave=False):
-        means = step(*batches[at], return_dict=True)
-    return {key: float(means[key]) for key in ("loss", "accuracy")}
+        images, targets = batches[at]
+        figures = step(images, targets, return_dict=True)  # of this batch alone: Keras forgets those before
+        for key in sums:
+            sums[key] += float(figures[key]) * len(images)
+    return {key: total / len(batches.rows) for key, total in sums.items()}
 
 
 def _seed_layers(model: keras.Model, seed: int, epoch: int) -> None:

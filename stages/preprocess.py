@@ -176,7 +176,7 @@ def draw_pictures(
     shown = pairs.iloc[np.sort(rng.choice(len(pairs), min(12, len(pairs)), replace=False))]
     pictures = [np.hstack([scans.images[p.row_a, ..., 0], scans.images[p.row_b, ..., 0]]) for p in shown.itertuples()]
     captions = [
-        f"{p.set_a} {p.split_a} {p.label_a} | {p.set_b} {p.split_b} {p.label_b}\n{p.similarity:.4f}"
+        f"{p.set_a} {p.split_a} {p.label_a}\n{p.set_b} {p.split_b} {p.label_b}\nsimilarity {p.similarity:.4f}"
         for p in shown.itertuples()
     ]
     galleries.grid(folder / "twins.png", pictures, captions, "Twins found", 3, empty="no twins found")

@@ -5,11 +5,14 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import yaml
-from conftest import tiny_params
+from conftest import CLASSES, draw_scan, tiny_params
 
 pytestmark = [pytest.mark.slow, pytest.mark.pipeline]
 ROOT = Path(__file__).parent.parent
@@ -143,6 +146,38 @@ def test_two_branches_are_compared_offline(clean):
     page = (clean / "compared/index.html").read_text()
     assert "Loss by epoch" in page
     assert list((clean / "compared").rglob("*confusion.png"))
+
+
+def write_sartaj(archive):
+    """Write a zip in the layout and with the file names of the Sartaj set, of generated images."""
+    rng = np.random.default_rng(5)
+    names = {"glioma": "gg ({}).jpg", "meningioma": "m ({}).jpg", "notumor": "image({}).jpg", "pituitary": "p ({}).jpg"}
+    with zipfile.ZipFile(archive, "w") as file:
+        for split, count in (("Training", 10), ("Testing", 4)):
+            for label in CLASSES:
+                folder = "no_tumor" if label == "notumor" else f"{label}_tumor"
+                for at in range(count):
+                    image = cv2.imencode(".jpg", draw_scan(rng, label)[0])[1].tobytes()
+                    file.writestr(f"{split}/{folder}/{names[label].format(at + 1)}", image)
+
+
+def test_an_experiment_on_an_archive_of_ones_own_leaves_this_folder_alone(clean, tmp_path):
+    write_sartaj(tmp_path / "sartaj.zip")
+    source = ["-S", "fetch.source=local", "-S", f"fetch.local.classes={tmp_path / 'sartaj.zip'}"]
+    printed = sh(clean, "dvc", "exp", "run", "--temp", "--name", "sartaj", *source)
+    assert "evaluate: 16 test images" in printed
+    assert sh(clean, "git", "status", "--porcelain") == ""
+    data = json.loads(sh(clean, "git", "show", f"{experiment(clean)}:metrics/data.json"))
+    assert data["source"] == "local"
+    assert data["simulated"] is False
+    assert data["images"]["test"] == dict.fromkeys(CLASSES, 4)
+    assert data["sets"]["classes"]["differences"]  # its counts are not those of the real set
+
+
+def experiment(project):
+    """Return the git ref of the experiment called `sartaj`."""
+    refs = sh(project, "git", "for-each-ref", "--format", "%(refname)", "refs/exps").split()
+    return next(ref for ref in refs if ref.endswith("/sartaj"))
 
 
 def test_a_failed_run_leaves_what_was_there(clean):

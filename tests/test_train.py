@@ -4,6 +4,7 @@ import json
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import tiny_params
 
@@ -11,6 +12,7 @@ from brainmri import training
 from brainmri.errors import ArtifactError, InputError, ParamsError, TrainingError
 from brainmri.index import read_split
 from brainmri.params import check
+from brainmri.predict import class_probabilities, load_classifier
 from stages import train
 
 pytestmark = pytest.mark.slow
@@ -39,6 +41,18 @@ def test_a_model_folder_holds_what_prediction_needs(classifier, processed):
 
 def test_two_runs_write_the_same_bytes(processed, augmented, classifier, tmp_path):
     assert same(run(processed, augmented, tmp_path), classifier)
+
+
+def test_curves_are_means_over_all_images_and_the_kept_model_is_that_of_the_best_epoch(processed, augmented, tmp_path):
+    folder = run(processed, augmented, tmp_path, batch_size=3, epochs=3)
+    curves = pd.read_csv(folder / "curves.csv")
+    best = curves.loc[curves["val_loss"].idxmin()]
+    loaded, split = load_classifier(folder), read_split(processed / "val")
+    probabilities = class_probabilities(loaded, split.images)
+    true = np.array([loaded.classes.index(label) for label in split.index["label"]])
+    assert len(true) % 3 != 0  # the last batch is smaller, and counts for less
+    assert best["val_accuracy"] == pytest.approx((probabilities.argmax(axis=1) == true).mean())
+    assert best["val_loss"] == pytest.approx(-np.log(probabilities[np.arange(len(true)), true]).mean(), rel=1e-4)
 
 
 def test_a_killed_run_goes_on_to_the_same_bytes(processed, augmented, tmp_path, monkeypatch, capsys):
