@@ -3,28 +3,28 @@
 import cv2
 import numpy as np
 
-from brainmri.images import eight_bit
-
 COLUMNS = ("snr", "contrast", "sharpness", "entropy_bits", "head_fraction", "clipped_fraction")
 
 # Immerkaer's kernel: blind to constant, linear and quadratic-saddle structure, so that what is left is mostly noise.
 _NOISE = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
 
 
-def quality(square: np.ndarray, inside: np.ndarray) -> dict[str, float]:
+def quality(square: np.ndarray, levels: np.ndarray, inside: np.ndarray) -> dict[str, float]:
     """Measure a scan.
 
     Parameters
     ----------
     square : ndarray, shape (S, S), uint8 or uint16
         The scan before any window.
+    levels : ndarray, shape (S, S), uint8
+        The same in 256 levels, of `images.eight_bit`.
     inside : ndarray, shape (S, S), bool
         The head; NaN stands for every figure but `head_fraction` where it is empty.
 
     Returns
     -------
     dict of float
-        Levels are those of `images.eight_bit`. `snr`: mean over the standard deviation of the noise [1]_. `contrast`:
+        `snr`: mean over the standard deviation of the noise [1]_. `contrast`:
         (p95 - p5) / (p95 + p5) of the levels. `sharpness`: variance of the Laplacian over the variance of the image.
         `entropy_bits`: Shannon entropy of the levels. `head_fraction`: share of the frame. `clipped_fraction`: share
         of the head at the type's highest level.
@@ -38,7 +38,7 @@ def quality(square: np.ndarray, inside: np.ndarray) -> dict[str, float]:
         return dict.fromkeys(COLUMNS, float("nan")) | {"head_fraction": 0.0}
     top = np.iinfo(square.dtype).max
     values = square[inside]
-    shares = np.bincount(eight_bit(square)[inside], minlength=256) / count
+    shares = np.bincount(levels[inside], minlength=256) / count
     p5, p95 = np.searchsorted(np.cumsum(shares), (0.05, 0.95))
     frame = square.astype(np.float32)
     noise = np.sqrt(np.pi / 2) / 6 * np.abs(cv2.filter2D(frame, -1, _NOISE)[inside]).mean()

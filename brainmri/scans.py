@@ -53,7 +53,9 @@ def read_scan(data: bytes, mask_data: bytes | None, params: ImageParams) -> Scan
     grey, mode = decode(data)
     square, scale = to_square(grey, params.size, params.fit)
     inside = head(square)
-    facts = {"mode": mode, "height_px": grey.shape[0], "width_px": grey.shape[1]} | quality(square, inside)
+    facts = {"mode": mode, "height_px": grey.shape[0], "width_px": grey.shape[1]} | quality(
+        square, eight_bit(square), inside
+    )
     mask = None if mask_data is None else _read_mask(mask_data, grey.shape, params)
     return Scan(square, inside, windowed(square, inside, params), mask, scale, facts)
 
