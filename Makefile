@@ -8,7 +8,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test test-all lint format verify-lock clean
+.PHONY: help repro test test-all lint format bench verify-lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,6 +37,9 @@ lint: $(READY) ## check style and types
 format: $(READY) ## mend what a formatter can
 	ruff check --fix
 	ruff format
+
+bench: $(READY) ## write benchmarks/RESULTS.md (BENCH="--raw data/raw --torch-python ..." for more)
+	python -m benchmarks $(BENCH)
 
 verify-lock: $(READY) ## check that dvc.yaml and dvc.lock are true to the code and params
 	brainmri verify-lock

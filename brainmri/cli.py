@@ -1,19 +1,22 @@
 """The one command, `brainmri`."""
 
 import argparse
+import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from brainmri import lock, results
 from brainmri.errors import ArtifactError, ParamsError, exit_on_error
+from brainmri.files import write_json
 from brainmri.params import Section, load
 
 
 def models() -> dict[str, type[Section]]:
     """Return the typed model of each section of `params.yaml`."""
     # Here and not at the top: train brings TensorFlow, which takes seconds to import.
-    from stages import augment, evaluate, fetch, preprocess, segment, train
+    from stages import augment, evaluate, fetch, preprocess, probe, segment, train
 
-    stages = (fetch, preprocess, augment, train, evaluate, segment)
+    stages = (fetch, preprocess, probe, augment, train, evaluate, segment)
     return {stage.__name__.removeprefix("stages."): stage.Params for stage in stages}
 
 
@@ -51,6 +54,53 @@ def readme(args: argparse.Namespace) -> None:
     path.write_text(results.with_tables(path.read_text(), args.root / "results"))
 
 
+def compare(args: argparse.Namespace) -> None:
+    """Print what changed between two revisions; fail where a score fell by more than was allowed."""
+    # Here and not at the top: DVC, pandas and SciPy take a second to import.
+    from brainmri.compare import compare
+    from brainmri.compare_markdown import as_markdown
+    from brainmri.drops import require_no_drop
+
+    result = compare(args.root, args.rev_a, args.rev_b, args.seed, args.bootstrap)
+    text = json.dumps(result, indent=2, sort_keys=True, allow_nan=False) + "\n" if args.json else as_markdown(result)
+    print(text, end="")
+    if args.fail_on_drop is not None:
+        require_no_drop(result, args.fail_on_drop)
+
+
+def suspects(args: argparse.Namespace) -> None:
+    """Write and count the labels that may be wrong, and say what can be done with them."""
+    # Here and not at the top: pandas and scikit-learn take a second to import.
+    from brainmri.suspects import find
+
+    found = find(args.processed, args.out, args.folds, args.epochs, args.seed)
+    by_class = ", ".join(f"{count} {label}" for label, count in found["label"].value_counts().sort_index().items())
+    print(f"{len(found)} labels to look at ({by_class or 'none'}): {args.out / 'suspects.csv'} and suspects.png")
+    print(
+        "Look at each before you act on it. To leave one out, add a line with its image_id and your reason to "
+        "exclude.csv, such as\n    0123456789ab,label looks wrong\nand run `dvc repro`."
+    )
+
+
+def external(args: argparse.Namespace) -> None:
+    """Score a trained classifier on a set from elsewhere."""
+    # Here and not at the top: it brings TensorFlow, which takes seconds to import.
+    from brainmri.external import as_table, score
+    from stages import fetch
+
+    kind = "manifest" if args.set.suffix.lower() == ".csv" else "classes"
+    place = {"classes": None, "masks": None, "manifest": None, kind: str(args.set)}
+    section = load(args.params, "fetch", fetch.Params)
+    section = section.model_copy(update={"source": "local", "local": fetch.LocalParams(**place)})
+    with TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        fetch.run(section, scratch / "raw")
+        limits = (args.twin_threshold, args.neighbour_threshold)
+        result = score(args.model, args.train, scratch / "raw", scratch, *limits, args.seed, args.bootstrap)
+    write_json(args.out, result)
+    print(as_table(result))
+
+
 def main() -> None:
     """Run the `brainmri` command."""
     parser = argparse.ArgumentParser(prog="brainmri", description="Not for clinical use.")
@@ -68,6 +118,32 @@ def main() -> None:
     command.set_defaults(run=record)
     command = commands.add_parser("readme", help="write the README's tables anew from results/")
     command.set_defaults(run=readme)
+    command = commands.add_parser("compare", help="say what changed between two revisions, and if more than chance")
+    command.add_argument("rev_a", metavar="REV_A", help="commit, branch, tag or DVC experiment")
+    command.add_argument("rev_b", metavar="REV_B", nargs="?", default="workspace", help="another (default: workspace)")
+    command.add_argument("--json", action="store_true", help="everything, as JSON (default: Markdown)")
+    command.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
+    command.add_argument("--bootstrap", type=int, default=1000, help="resamples, at least 100 (default: 1000)")
+    command.add_argument("--fail-on-drop", type=float, metavar="X", help="exit 1 where a score surely fell by more")
+    command.set_defaults(run=compare)
+    command = commands.add_parser("suspects", help="list the training labels that may be wrong")
+    command.add_argument("processed", type=Path, help="folder that preprocess wrote, such as data/processed")
+    command.add_argument("out", type=Path, help="folder to write; it holds scans")
+    command.add_argument("--folds", type=int, default=5, help="networks to train (default: 5)")
+    command.add_argument("--epochs", type=int, default=12, help="of each (default: 12)")
+    command.add_argument("--seed", type=int, default=0)
+    command.set_defaults(run=suspects)
+    command = commands.add_parser("external", help="score a trained classifier on a set from elsewhere")
+    command.add_argument("model", type=Path, help="folder that train wrote, such as models/classifier")
+    command.add_argument("train", type=Path, help="its training images, such as data/processed/train")
+    command.add_argument("set", type=Path, help="folder, .zip, .tar or manifest CSV of images with classes")
+    command.add_argument("--out", type=Path, required=True, help="JSON file to write")
+    command.add_argument("--twin-threshold", type=float, default=0.98, help="as in params.yaml (default: 0.98)")
+    command.add_argument("--neighbour-threshold", type=float, default=0.94, help="likewise (default: 0.94)")
+    command.add_argument("--params", type=Path, default=Path("params.yaml"))
+    command.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
+    command.add_argument("--bootstrap", type=int, default=1000, help="resamples (default: 1000)")
+    command.set_defaults(run=external)
     args = parser.parse_args()
     exit_on_error(lambda: args.run(args))
 

@@ -14,6 +14,12 @@ from matplotlib.ticker import MaxNLocator
 
 # Okabe and Ito's palette: told apart with any colour vision. Further classes begin again.
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#000000")
+# Parts of the test set: colour, marker and name, told apart by any two of them.
+PARTS = {
+    "whole": (COLOURS[0], "o", "whole test set"),
+    "twin_free": (COLOURS[5], "s", "twin-free (no near-duplicate in training)"),
+    "neighbour_free": (COLOURS[2], "^", "neighbour-free (nor a slice like a neighbour)"),
+}
 
 
 def curves(path: Path, table: pd.DataFrame, note: str) -> None:
@@ -30,17 +36,50 @@ def curves(path: Path, table: pd.DataFrame, note: str) -> None:
     _save(figure, path, note)
 
 
-def confusion(path: Path, counts: np.ndarray, names: list[str], note: str) -> None:
-    """Draw a confusion matrix (K, K): counts as numbers, shares of the true class as shades."""
-    figure, axis = plt.subplots(figsize=(1.1 * len(names) + 1.2, 1.0 * len(names) + 1.2))
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for row, col in np.ndindex(counts.shape):
-        colour = "white" if shares[row, col] > 0.6 else "black"
-        axis.text(col, row, f"{counts[row, col]}", ha="center", va="center", color=colour)
-    axis.set_xticks(range(len(names)), names, rotation=30, ha="right")
-    axis.set_yticks(range(len(names)), names)
-    axis.set(xlabel="predicted", ylabel="true", title="Confusion, test images")
+def scores(path: Path, table: pd.DataFrame, note: str) -> None:
+    """Draw the rows of `headline.headline`: a dot and its ends for each part of the test set, a panel a metric."""
+    who = list(dict.fromkeys(table["who"]))
+    figure, axes = plt.subplots(1, 2, figsize=(10, 0.62 * len(who) + 1.7), sharey=True)
+    for axis, (metric, found) in zip(axes, table.groupby("metric", sort=False), strict=False):
+        for at, (part, (colour, marker, label)) in enumerate(PARTS.items()):
+            rows = found[found["part"] == part]
+            places = rows["who"].map(who.index) + 0.24 * (at - 1)
+            ends = [rows["value"] - rows["low"], rows["high"] - rows["value"]]
+            # A score without ends is a fact on the images, not an estimate: nothing is drawn around it.
+            ends = [np.clip(end.to_numpy(float), 0, None) for end in ends]
+            axis.errorbar(
+                rows["value"], places, xerr=ends, fmt=marker, color=colour, capsize=2.5, markersize=5, label=label
+            )
+            for value, end, place in zip(rows["value"], np.nan_to_num(ends[1]), places, strict=True):
+                axis.text(value + end + 0.02, place, f"{value:.3f}", va="center", fontsize=7, color="0.25")
+        axis.set(title=metric, xlim=(0, 1.1), xticks=np.arange(0, 1.01, 0.2))
+        axis.grid(axis="x", color="0.92")
+        axis.set_axisbelow(True)
+    axes[0].set_yticks(range(len(who)), who)
+    axes[0].invert_yaxis()
+    handles, names = axes[0].get_legend_handles_labels()
+    figure.legend(handles, names, frameon=False, fontsize=8, ncols=3, loc="lower left")
+    figure.suptitle(
+        "Test scores of the classifier, of shortcut probes and of the commonest class (bars: 95 % intervals)",
+        fontsize=11,
+    )
+    _save(figure, path, note)
+
+
+def confusion(path: Path, counts: dict[str, np.ndarray], names: list[str], note: str) -> None:
+    """Draw confusion matrices (K, K) beside each other: counts as numbers, shares of the true class as shades."""
+    side = 0.95 * len(names) + 0.9
+    figure, axes = plt.subplots(1, len(counts), figsize=(side * len(counts) + 0.8, side), sharey=True, squeeze=False)
+    for axis, (title, table) in zip(axes[0], counts.items(), strict=True):
+        shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
+        axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        for row, col in np.ndindex(table.shape):
+            colour = "white" if shares[row, col] > 0.6 else "black"
+            axis.text(col, row, f"{table[row, col]}", ha="center", va="center", color=colour)
+        axis.set_xticks(range(len(names)), names, rotation=30, ha="right")
+        axis.set_yticks(range(len(names)), names)
+        axis.set(xlabel="predicted", title=f"{title}, {table.sum()} images")
+    axes[0, 0].set_ylabel("true")
     _save(figure, path, note)
 
 
@@ -56,15 +95,40 @@ def by_label(path: Path, table: pd.DataFrame, x: str, y: str, title: str, aucs: 
     _save(figure, path, note)
 
 
-def reliability(path: Path, bins: pd.DataFrame, ece: float, note: str) -> None:
-    """Draw how often predictions are right against how sure they are, and how many there are of each."""
-    figure, (top, bottom) = plt.subplots(2, 1, figsize=(4.6, 4.8), height_ratios=(3, 1), sharex=True)
-    width = bins["high"] - bins["low"]
-    top.bar(bins["low"], bins["accuracy"], width, align="edge", color=COLOURS[0], edgecolor="white")
+def reliability(path: Path, bins: pd.DataFrame, eces: dict[str, float], note: str) -> None:
+    """Draw how often predictions are right against how sure they are, before and after calibration; and how many."""
+    figure, (top, bottom) = plt.subplots(2, 1, figsize=(5.2, 5.4), height_ratios=(3, 1), sharex=True)
     top.plot([0, 1], [0, 1], color="0.4", linestyle="--", linewidth=1)
-    top.set(ylabel="share that is right", title=f"Reliability, ECE {ece:.3f}", ylim=(0, 1))
-    bottom.bar(bins["low"], bins["count"], width, align="edge", color="0.6", edgecolor="white")
-    bottom.set(xlabel="confidence", ylabel="images", xlim=(0, 1))
+    looks = {"before": (COLOURS[1], "s:"), "after": (COLOURS[0], "o-")}
+    for when, (colour, marks) in looks.items():
+        rows = bins[(bins["when"] == when) & (bins["count"] > 0)]
+        label = f"{when} calibration, ECE {eces[when]:.3f}"
+        top.plot(rows["confidence"], rows["accuracy"], marks, color=colour, label=label, markersize=5)
+        bottom.step(
+            [*rows["low"], *rows["high"][-1:]], [*rows["count"], *rows["count"][-1:]], color=colour, where="post"
+        )
+    top.set(ylabel="share that is right", title="Reliability, test images", ylim=(-0.02, 1.02))
+    top.legend(frameon=False, fontsize=8, loc="upper left")
+    bottom.set(xlabel="confidence", ylabel="images", xlim=(0, 1.01), yscale="log")
+    _save(figure, path, note)
+
+
+def coverage_risk(path: Path, table: pd.DataFrame, coverage: float, accuracy: float | None, note: str) -> None:
+    """Draw the share of wrong answers against the share of images answered, the most confident first.
+
+    `coverage` and `accuracy` (None where nothing is answered) are those at the threshold that validation chose.
+    """
+    figure, axis = plt.subplots(figsize=(5.2, 3.8))
+    axis.plot(table["coverage"], table["risk"], color=COLOURS[0])
+    if accuracy is not None:
+        label = f"threshold from validation: {coverage:.1%} answered,\n{accuracy:.1%} of them right"
+        axis.plot(coverage, 1 - accuracy, "D", color=COLOURS[5], label=label)
+    else:
+        axis.plot([], [], " ", label="threshold from validation: nothing is answered")
+    axis.legend(frameon=False, fontsize=8, loc="upper left")
+    top = max(0.05, 1.4 * float(table["risk"].max()))
+    axis.set(xlabel="share of images answered", ylabel="share of answers wrong", title="Risk by coverage, test images")
+    axis.set(xlim=(0, 1.01), ylim=(0, min(1.02, top)))
     _save(figure, path, note)
 
 

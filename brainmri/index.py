@@ -4,11 +4,13 @@
 image_id, label, set, patient  as in the manifest
 number, plane, file_bytes      as in the manifest
 group                          images that are twins of one another share a group, across all splits
-unit                           what was kept together when the splits were drawn (patient, block or group)
+neighbour_group                the same for images that look like neighbouring slices of one patient, twins among them
+unit                           what was kept together when splits were drawn: patient, block or group of neighbours
 mask_row                       row in `masks.npy`; -1 where the image has no mask
 mode, height_px, width_px      of the file
 voxel_row_mm, voxel_col_mm     on the square grid; empty where the file does not tell
 training_twin                  whether a twin stands in the source's training part (before any was dropped)
+training_neighbour             the same of a neighbour
 snr ... clipped_fraction       see `quality.quality`
 ============================== ========================================================================
 """
@@ -26,7 +28,8 @@ from brainmri.quality import COLUMNS as QUALITY
 TEXT = ("image_id", "label", "set", "patient", "plane", "mode")
 COLUMNS = (
     *("image_id", "label", "set", "patient", "number", "plane", "file_bytes"),
-    *("group", "unit", "mask_row", "mode", "height_px", "width_px", "voxel_row_mm", "voxel_col_mm", "training_twin"),
+    *("group", "neighbour_group", "unit", "mask_row", "mode", "height_px", "width_px", "voxel_row_mm", "voxel_col_mm"),
+    *("training_twin", "training_neighbour"),
     *QUALITY,
 )
 

@@ -10,6 +10,8 @@ from brainmri.errors import ArtifactError
 from brainmri.files import read_json, write_json
 from brainmri.params import read_yaml
 
+METRICS = ("data", "probe", "classify", "segment")
+PARTS = {"whole": "all", "twin_free": "twin-free", "neighbour_free": "neighbour-free"}
 BEGIN, END = "<!-- results: made by `brainmri readme` -->", "<!-- /results -->"
 
 
@@ -38,7 +40,7 @@ def record(root: Path, name: str, command: str, out: Path) -> None:
             "commit": _git(root, "rev-parse", "HEAD"),
             "params": params,
             "versions": read_json(root / "models/classifier/versions.json"),
-            "metrics": {part: read_json(root / f"metrics/{part}.json") for part in ("data", "classify", "segment")},
+            "metrics": {part: read_json(root / f"metrics/{part}.json") for part in METRICS},
         },
     )
 
@@ -46,7 +48,9 @@ def record(root: Path, name: str, command: str, out: Path) -> None:
 def tables(folder: Path) -> str:
     """Return the Markdown tables of every run in a folder of results, sorted by file name."""
     runs = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
-    return "\n\n".join([_headline(runs), _by_class(runs), _segmentation(runs), _commands(runs)])
+    others = [json.loads(path.read_text()) for path in sorted(folder.glob("external/*.json"))]
+    made = [_headline(runs), _by_class(runs), _external(others), _segmentation(runs), _commands([*runs, *others])]
+    return "\n\n".join(part for part in made if part)
 
 
 def with_tables(readme: str, folder: Path) -> str:
@@ -59,23 +63,48 @@ def with_tables(readme: str, folder: Path) -> str:
 
 
 def _headline(runs: list[dict[str, Any]]) -> str:
+    """Return one row a run and part of the test set: the classifier beside what knows nothing of tumours."""
     rows = []
     for run in runs:
-        classify = run["metrics"]["classify"]
-        whole, free = classify["whole"], classify.get("twin_free")
+        classify, probe = run["metrics"]["classify"], run["metrics"].get("probe", {})
+        for part, called in PARTS.items():
+            if part in classify:
+                scores, ends = classify[part], classify["ci95"][part]
+                beside = [
+                    probe.get(name, {}).get(part, {}).get("accuracy") for name in ("nearest_neighbour", "metadata")
+                ]
+                rows.append(
+                    [
+                        run["name"],
+                        f"{called}, {scores['images']}",
+                        _interval(scores["accuracy"], ends["accuracy"]),
+                        _seeds(classify.get("repeats"), part),
+                        _interval(scores["macro"]["f1"], ends["macro"]["f1"]),
+                        f"{scores['ece']:.3f}",
+                        *("" if value is None else f"{value:.3f}" for value in beside),
+                    ]
+                )
+    header = ["Run", "Test images", "Accuracy", "Mean of seeds ± SD", "Macro F1", "ECE"]
+    return _markdown([*header, "Nearest neighbour", "Metadata alone"], rows)
+
+
+def _seeds(repeats: dict[str, Any] | None, part: str) -> str:
+    if repeats is None or part not in repeats:
+        return ""
+    return f"{repeats[part]['mean']['accuracy']:.3f} ± {repeats[part]['sd']['accuracy']:.3f} ({repeats['seeds']})"
+
+
+def _external(runs: list[dict[str, Any]]) -> str:
+    rows = []
+    for run in runs:
+        scores, ends = run["result"]["scores"], run["result"]["ci95"]
+        dropped = str(sum(run["result"]["counts"]["training_twins"].values()))
+        macro = _interval(scores["macro"]["f1"], ends["macro"]["f1"])
         rows.append(
-            [
-                run["name"],
-                f"{whole['images']}",
-                _interval(whole["accuracy"], classify["ci95"]["whole"]["accuracy"]),
-                _interval(whole["macro"]["f1"], classify["ci95"]["whole"]["macro"]["f1"]),
-                f"{whole['ece']:.3f}",
-                "none" if free is None else f"{free['images']}",
-                "" if free is None else _interval(free["accuracy"], classify["ci95"]["twin_free"]["accuracy"]),
-            ]
+            [run["name"], str(scores["images"]), dropped, _interval(scores["accuracy"], ends["accuracy"]), macro]
         )
-    header = ["Run", "Test images", "Accuracy", "Macro F1", "ECE", "Twin-free images", "Accuracy on these"]
-    return _markdown(header, rows)
+    header = ["Trained on one set, scored on another", "Images", "Twins of training left out", "Accuracy", "Macro F1"]
+    return _markdown(header, rows) if rows else ""
 
 
 def _by_class(runs: list[dict[str, Any]]) -> str:

@@ -1,6 +1,8 @@
 """Turn stored files into arrays on the square grid, with everything that preprocessing keeps of each."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +12,18 @@ import pandas as pd
 
 from brainmri import duplicates
 from brainmri.errors import InputError
-from brainmri.files import create_array
-from brainmri.images import ImageParams, decode, eight_bit, head, mask_to_square, to_square, windowed
+from brainmri.files import create_array, open_array
+from brainmri.images import (
+    ImageParams,
+    apply_table,
+    decode,
+    eight_bit,
+    head,
+    level_counts,
+    mask_to_square,
+    to_square,
+    window_table,
+)
 from brainmri.quality import quality
 
 # One stored image: its row of the manifest, the bytes of its file and of its mask.
@@ -28,6 +40,9 @@ class Scan:
     mask: np.ndarray | None  # (S, S) bool
     scale: tuple[float, float]  # new pixels per old one, along rows and columns
     facts: dict[str, object]  # mode, size and quality, as in the index
+    counts: (
+        np.ndarray
+    )  # (1 + C, 256), pixels of each level inside the head: before (in 256 levels), and after each window
 
 
 @dataclass(frozen=True)
@@ -53,37 +68,66 @@ def read_scan(data: bytes, mask_data: bytes | None, params: ImageParams) -> Scan
     grey, mode = decode(data)
     square, scale = to_square(grey, params.size, params.fit)
     inside = head(square)
-    facts = {"mode": mode, "height_px": grey.shape[0], "width_px": grey.shape[1]} | quality(
-        square, eight_bit(square), inside
+    counts = level_counts(square, inside)
+    counts_256 = counts if square.dtype == np.uint8 else level_counts(eight_bit(square), inside)
+    table = window_table(square, counts, params)
+    facts = {"mode": mode, "height_px": grey.shape[0], "width_px": grey.shape[1]}
+    return Scan(
+        square,
+        inside,
+        apply_table(square, table),
+        None if mask_data is None else _read_mask(mask_data, grey.shape, params),
+        scale,
+        facts | quality(square, inside, counts, counts_256),
+        _stage_counts(counts, counts_256, table),
     )
-    mask = None if mask_data is None else _read_mask(mask_data, grey.shape, params)
-    return Scan(square, inside, windowed(square, inside, params), mask, scale, facts)
+
+
+def _stage_counts(counts: np.ndarray, counts_256: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """Return the levels inside the head counted before and after each window, (1 + C, 256), from the counts alone."""
+    return np.stack([counts_256, *(np.bincount(row, counts, 256) for row in table)])
 
 
 def read_scans(stored: Iterable[StoredImage], count: int, params: ImageParams, folder: Path) -> Scans:
     """Read up to `count` stored images into arrays under `folder`, one at a time; name and keep the bad ones aside."""
-    images = create_array(folder / "images.npy", (count, params.size, params.size, len(params.windows)))
-    masks = create_array(folder / "masks.npy", (count, params.size, params.size))
+    shape = (count, params.size, params.size)
     thumbnails = np.zeros((count, duplicates.SIDE**2), np.float32)
-    levels: dict[tuple[str, str], np.ndarray] = {}
+    counts: dict[str, np.ndarray] = {}
     rows: list[dict[str, Any]] = []
     bad: list[dict[str, str]] = []
-    for row, data, mask_data in stored:
-        try:
-            scan = read_scan(data, mask_data, params)
-        except InputError as error:
-            bad.append({"image_id": row.image_id, "reason": str(error)})
-            continue
-        images[len(rows)] = scan.channels
-        if scan.mask is not None:
-            masks[len(rows)] = scan.mask
-        thumbnails[len(rows)] = duplicates.thumbnail(scan.square)
-        _count_levels(levels, row.label, scan)
-        rows.append(_index_row(row, scan))
-    table = pd.DataFrame(rows)
-    return Scans(
-        table, images, masks, thumbnails, _histograms(levels), pd.DataFrame(bad, columns=["image_id", "reason"])
-    )
+    images, masks = folder / "images.npy", folder / "masks.npy"
+    with _writer(images, (*shape, len(params.windows))) as put_image, _writer(masks, shape) as put_mask:
+        for row, data, mask_data in stored:
+            try:
+                scan = read_scan(data, mask_data, params)
+            except InputError as error:
+                bad.append({"image_id": row.image_id, "reason": str(error)})
+                continue
+            put_image(len(rows), scan.channels)
+            if scan.mask is not None:
+                put_mask(len(rows), scan.mask)
+            thumbnails[len(rows)] = duplicates.thumbnail(scan.square)
+            counts[row.label] = counts.get(row.label, 0) + scan.counts
+            rows.append(_index_row(row, scan))
+    unread = pd.DataFrame(bad, columns=["image_id", "reason"])
+    return Scans(pd.DataFrame(rows), open_array(images), open_array(masks), thumbnails, _histograms(counts), unread)
+
+
+@contextmanager
+def _writer(path: Path, shape: tuple[int, ...]) -> Iterator[Callable[[int, np.ndarray], None]]:
+    """Create a `uint8` array file of zeros; give `put(at, pixels)`, which writes one row of it.
+
+    Not through a memory map: pages that are written to one count as the process's own until it is closed.
+    """
+    create_array(path, shape)
+    start = path.stat().st_size - math.prod(shape)
+    with path.open("r+b") as file:
+
+        def put(at: int, pixels: np.ndarray) -> None:
+            file.seek(start + at * pixels.nbytes)
+            file.write(pixels.data)
+
+        yield put
 
 
 def _read_mask(data: bytes, shape: tuple[int, ...], params: ImageParams) -> np.ndarray:
@@ -109,20 +153,12 @@ def _index_row(row: Any, scan: Scan) -> dict[str, Any]:
     )
 
 
-def _count_levels(levels: dict[tuple[str, str], np.ndarray], label: str, scan: Scan) -> None:
-    """Add a scan's levels inside the head to the histograms: of the file (in 256 bins), and of each window."""
-    inside = scan.inside if scan.inside.any() else np.ones_like(scan.inside)
-    before = eight_bit(scan.square)
-    named = [("before", before), *((f"window {c + 1}", scan.channels[..., c]) for c in range(scan.channels.shape[2]))]
-    for name, picture in named:
-        counts = np.bincount(picture[inside], minlength=256)
-        levels[label, name] = levels.get((label, name), 0) + counts
-
-
-def _histograms(levels: dict[tuple[str, str], np.ndarray]) -> pd.DataFrame:
+def _histograms(counts: dict[str, np.ndarray]) -> pd.DataFrame:
     """Return the histograms in 64 bins of 4 levels; the shares of each label and stage add up to one."""
     parts = []
-    for (label, stage), counts in sorted(levels.items()):
-        share = counts.reshape(64, 4).sum(axis=1) / counts.sum()
-        parts.append(pd.DataFrame({"label": label, "stage": stage, "level": np.arange(0, 256, 4), "share": share}))
+    for label, stages in sorted(counts.items()):
+        for at, stage in enumerate(stages):
+            share = stage.reshape(64, 4).sum(axis=1) / stage.sum()
+            name = f"window {at}" if at else "before"
+            parts.append(pd.DataFrame({"label": label, "stage": name, "level": np.arange(0, 256, 4), "share": share}))
     return pd.concat(parts) if parts else pd.DataFrame(columns=["label", "stage", "level", "share"])

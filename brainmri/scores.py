@@ -1,4 +1,4 @@
-"""How good a table of class probabilities is: numbers, and the points of the curves that are drawn of it.
+"""How good a table of class probabilities is, in numbers.
 
 What is undefined is decided here, once:
 
@@ -15,10 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from brainmri.errors import ArtifactError
-
-# Keras's floor (`keras.config.epsilon()`), so that the loss here is the one that training prints.
-SMALLEST_PROBABILITY = 1e-7
+from brainmri.probabilities import ratio, require_probabilities, surprise
+from brainmri.rankings import ranking_scores
 
 RANKINGS = ("auc", "average_precision")  # need no threshold
 METRICS = ("precision", "recall", "f1", "specificity", *RANKINGS)
@@ -63,15 +61,14 @@ def weighted(
     `weights` is `(R, N)`, at least 0; each result is `(R,)`, under keys such as `accuracy`, `macro.f1` and
     `classes.glioma.recall`, which `nested` unfolds.
     """
-    _check(true, probabilities, names)
-    picked = np.clip(probabilities[np.arange(len(true)), true], SMALLEST_PROBABILITY, 1).astype(float)
+    require_probabilities(true, probabilities, names)
     tables = _confusions(true, probabilities.argmax(1), len(names), weights)
     total = weights.sum(1)
     result = {
-        "accuracy": _ratio(np.trace(tables, axis1=1, axis2=2), total),
-        "loss": _ratio(weights @ -np.log(picked), total),
+        "accuracy": ratio(np.trace(tables, axis1=1, axis2=2), total),
+        "loss": ratio(weights @ surprise(true, probabilities), total),
     }
-    scores = _threshold_scores(tables) | _ranking_scores(true, probabilities, weights)
+    scores = _threshold_scores(tables) | ranking_scores(true, probabilities, weights)
     occurs = np.bincount(true, minlength=len(names)) > 0
     support = tables.sum(2)
     for metric, values in scores.items():  # (R, K)
@@ -133,98 +130,6 @@ def confusion(true: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarr
     return table.astype(int)
 
 
-def roc_points(positive: np.ndarray, score: np.ndarray, limit: int = 200) -> tuple[np.ndarray, np.ndarray]:
-    """Return false and true positive rates, each `(M,)` with M at most `limit`, from (0, 0) to (1, 1).
-
-    `positive` is `(N,)` bool, `score` `(N,)`, higher meaning more likely positive. Empty arrays if `positive` is all
-    true or all false: there is no curve to draw.
-    """
-    hits, false_alarms = _passing(positive, score, np.ones((1, len(score))))
-    if not hits[0, -1] or not false_alarms[0, -1]:
-        return np.empty(0), np.empty(0)
-    return thinned(_from(0, false_alarms[0] / false_alarms[0, -1]), _from(0, hits[0] / hits[0, -1]), limit)
-
-
-def pr_points(positive: np.ndarray, score: np.ndarray, limit: int = 200) -> tuple[np.ndarray, np.ndarray]:
-    """Return recall and precision, each `(M,)` with M at most `limit`, from recall 0 (precision 1 by convention) to 1.
-
-    Arguments as for `roc_points`. Empty arrays if `positive` is all false.
-    """
-    hits, false_alarms = _passing(positive, score, np.ones((1, len(score))))
-    if not hits[0, -1]:
-        return np.empty(0), np.empty(0)
-    return thinned(_from(0, hits[0] / hits[0, -1]), _from(1, hits[0] / (hits[0] + false_alarms[0])), limit)
-
-
-def thinned(x: np.ndarray, y: np.ndarray, limit: int, tolerance: float = 1e-3) -> tuple[np.ndarray, np.ndarray]:
-    """Keep the points of a curve that its shape needs: both ends, then always the one that is drawn most wrongly.
-
-    Stops at `limit` points, or when no point is off by more than `tolerance` (a third of a pixel on a plot of 300 px).
-    """
-    along = np.cumsum(np.hypot(np.diff(x, prepend=x[0]), np.diff(y, prepend=y[0])))
-    kept = [0, len(x) - 1]
-    while len(kept) < limit:
-        drawn_x, drawn_y = (np.interp(along, along[kept], values[kept]) for values in (x, y))
-        error = np.maximum(abs(drawn_x - x), abs(drawn_y - y))
-        if error.max() <= tolerance:
-            break
-        kept = sorted([*kept, int(error.argmax())])
-    return x[kept], y[kept]
-
-
-def reliability(true: np.ndarray, probabilities: np.ndarray, bins: int = 15) -> dict[str, Any]:
-    """Compare the confidence of predictions (their largest probability) with how often they are right.
-
-    Returns
-    -------
-    dict
-        `ece`, the expected calibration error in [0, 1]: the mean gap between confidence and accuracy over bins of equal
-        width, weighted by their images; and, each `(bins,)`, `low` and `high` (a bin holds low < confidence <= high),
-        `confidence` and `accuracy` (means; NaN in an empty bin) and `count`.
-
-    References
-    ----------
-    Naeini, Cooper and Hauskrecht 2015, doi:10.1609/aaai.v29i1.9602; 15 bins after Guo et al. 2017, arXiv:1706.04599.
-    """
-    _check(true, probabilities, range(probabilities.shape[-1]))
-    edges = np.linspace(0, 1, bins + 1)
-    confidence = probabilities.max(1).astype(float)
-    place = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
-    count, confident, right = (
-        np.bincount(place, weights=values, minlength=bins)
-        for values in (np.ones(len(true)), confidence, probabilities.argmax(1) == true)
-    )
-    return {
-        "ece": float(abs(confident - right).sum() / len(true)),
-        "low": edges[:-1],
-        "high": edges[1:],
-        "confidence": _ratio(confident, count),
-        "accuracy": _ratio(right, count),
-        "count": count.astype(int),
-    }
-
-
-def _check(true: np.ndarray, probabilities: np.ndarray, names: Sequence[str] | range) -> None:
-    expected = (len(true), len(names))
-    if not len(true) or probabilities.shape != expected:
-        raise ArtifactError(
-            f"probabilities: shape should be (images, classes) with at least one image, here {expected}, "
-            f"received {probabilities.shape}; run the stage that predicts again"
-        )
-    if true.min() < 0 or true.max() >= len(names):
-        raise ArtifactError(
-            f"true classes: should be 0 to {len(names) - 1}, received {true.min()} to {true.max()}; "
-            "give every image that is scored one of the model's classes"
-        )
-    # 1e-3 because 16-bit floats round a row's sum; NaN fails both comparisons.
-    if not (abs(probabilities.sum(1, dtype=float) - 1).max() <= 1e-3 and probabilities.min() >= 0):
-        raise ArtifactError(
-            "probabilities: each row should hold numbers of at least 0 that sum to 1, received "
-            f"sums from {probabilities.sum(1).min()} to {probabilities.sum(1).max()} and a smallest number of "
-            f"{probabilities.min()}; train the model again"
-        )
-
-
 def _confusions(true: np.ndarray, predicted: np.ndarray, classes: int, weights: np.ndarray) -> np.ndarray:
     cells = np.eye(classes * classes)[true * classes + predicted]  # (N, K * K), so one product serves all R
     tables: np.ndarray = (weights @ cells).reshape(-1, classes, classes)
@@ -236,34 +141,11 @@ def _threshold_scores(tables: np.ndarray) -> dict[str, np.ndarray]:
     support, predicted = tables.sum(2), tables.sum(1)
     others = tables.sum((1, 2))[:, None] - support
     return {
-        "precision": np.where(support > 0, _ratio(hits, predicted, otherwise=0), np.nan),
-        "recall": _ratio(hits, support),
-        "f1": np.where(support > 0, _ratio(2 * hits, support + predicted), np.nan),
-        "specificity": _ratio(others - (predicted - hits), others),
+        "precision": np.where(support > 0, ratio(hits, predicted, otherwise=0), np.nan),
+        "recall": ratio(hits, support),
+        "f1": np.where(support > 0, ratio(2 * hits, support + predicted), np.nan),
+        "specificity": ratio(others - (predicted - hits), others),
     }
-
-
-def _ranking_scores(true: np.ndarray, probabilities: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
-    areas, precisions = [], []
-    for k in range(probabilities.shape[1]):
-        hits, false_alarms = _passing(true == k, probabilities[:, k], weights)
-        new_hits = np.diff(hits, axis=1, prepend=0)
-        new_false_alarms = np.diff(false_alarms, axis=1, prepend=0)
-        # Trapezoids: half of a tie counts as ranked right, as in the Mann-Whitney statistic.
-        under = (new_false_alarms * (hits - new_hits / 2)).sum(1)
-        areas.append(_ratio(under, hits[:, -1] * false_alarms[:, -1]))
-        precision = _ratio(hits, hits + false_alarms, otherwise=0)
-        precisions.append(_ratio((new_hits * precision).sum(1), hits[:, -1]))
-    return {"auc": np.stack(areas, 1), "average_precision": np.stack(precisions, 1)}
-
-
-def _passing(positive: np.ndarray, score: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the weight of positives and of negatives at or above each distinct score, falling: two `(R, T)`."""
-    order = np.argsort(-score, kind="stable")
-    ends = np.flatnonzero(np.diff(score[order], append=-np.inf))
-    ranked = weights[:, order]
-    hits = np.cumsum(ranked * positive[order], axis=1)[:, ends]
-    return hits, np.cumsum(ranked, axis=1)[:, ends] - hits
 
 
 def _bearing(metric: str, is_true: np.ndarray, is_predicted: np.ndarray, score: np.ndarray) -> np.ndarray | None:
@@ -283,12 +165,3 @@ def _bearing(metric: str, is_true: np.ndarray, is_predicted: np.ndarray, score: 
 
 def _count(members: np.ndarray, wrong: np.ndarray, groups: np.ndarray) -> tuple[int, int]:
     return len(np.unique(groups[members])), len(np.unique(groups[members & wrong]))
-
-
-def _from(start: float, values: np.ndarray) -> np.ndarray:
-    return np.concatenate([[start], values])
-
-
-def _ratio(part: np.ndarray, whole: np.ndarray, otherwise: float = np.nan) -> np.ndarray:
-    result: np.ndarray = np.divide(part, whole, out=np.full(np.shape(part), float(otherwise)), where=whole > 0)
-    return result

@@ -1,7 +1,8 @@
 """Decide once who is in training, validation and test, so that what belongs together stays together.
 
 The source's own test split is kept. What else is drawn is drawn by whole units: patients where the source names them,
-blocks of neighbouring numbers where slices are numbered, groups of twins otherwise.
+blocks of neighbouring numbers where slices are numbered, groups of neighbours otherwise (twins, and slices that look as
+if they were of one patient: see docs/twins.md), so that validation shares no such group with training.
 """
 
 import numpy as np
@@ -21,7 +22,8 @@ def assign(
     Parameters
     ----------
     table : DataFrame
-        Columns `split` (`train`, `val`, `test` or empty), `label`, `patient`, `number`, `group` (twins).
+        Columns `split` (`train`, `val`, `test` or empty), `label`, `patient`, `number`,
+        `group` (twins), `neighbour_group`.
     val_fraction, test_fraction : float
         Shares of the rows that are not yet placed; `test_fraction` only counts where the source names no test split.
     rng : Generator
@@ -44,10 +46,13 @@ def assign(
 
 
 def units(table: pd.DataFrame) -> pd.Series:
-    """Give each row its unit: rows that share a patient or a group of twins, or a block of numbers, share one."""
+    """Give each row its unit: rows that share a patient or a group of twins, or a block of numbers, share one.
+
+    Of rows without a patient those share one that share a group of neighbours.
+    """
     if (table["number"] >= 0).all() and not table["patient"].any():
         return pd.Series(pd.factorize(table["number"] // BLOCK, sort=True)[0], index=table.index)
-    from_patient = table["patient"].where(table["patient"] != "", "group " + table["group"].astype(str))
+    from_patient = table["patient"].where(table["patient"] != "", "group " + table["neighbour_group"].astype(str))
     number = pd.Series(pd.factorize(from_patient)[0], index=table.index)
     while True:  # a group of twins may join patients, who may bring further groups: repeat until nothing moves
         joined = number.groupby(table["group"]).transform("min").groupby(from_patient).transform("min")

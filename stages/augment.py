@@ -1,8 +1,9 @@
 """Augment: make seeded variants of the labelled training images.
 
-Reads `data/processed/train`. Writes `data/augmented/variants` (`images.npy` and `index.csv`: image, label and the
-parameters drawn for each variant, so that any of them can be made again) and, apart from it so that training does not
-depend on a picture, `data/augmented/preview.png`.
+Reads `data/processed/train`. Writes `data/augmented/variants` (`images.npy`; `index.csv`: image, label and the
+parameters drawn for each variant, so that any of them can be made again; `ranges.json`: what they were drawn from, so
+that training can draw more) and, apart from it so that training does not depend on a picture,
+`data/augmented/preview.png`.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from tqdm import tqdm
 from brainmri import galleries
 from brainmri.augmentation import VariationParams, copies, draw, vary
 from brainmri.errors import exit_on_error
-from brainmri.files import create_array, new_directory, write_table
+from brainmri.files import create_array, new_directory, write_json, write_table
 from brainmri.index import Split, read_split
 from brainmri.params import Seed, load
 
@@ -48,6 +49,10 @@ def run(params: Params, train: Path, out: Path) -> None:
         for at, row in tqdm(rows, "augment", len(table), unit="image", mininterval=1):
             images[at] = vary(split.images[row["row"]], row)
         write_table(folder / "variants/index.csv", table)
+        write_json(folder / "variants/ranges.json", params.model_dump(include=set(VariationParams.model_fields)))
+        # Training may draw fresh variants from the same ranges.
+        ranges = {name: getattr(params, name) for name in VariationParams.model_fields}
+        write_json(folder / "variants/ranges.json", ranges)
         draw_preview(folder / "preview.png", split, images, table, rng)
 
 
@@ -57,10 +62,17 @@ def draw_preview(path: Path, split: Split, images: np.ndarray, table: pd.DataFra
     for at in np.sort(rng.choice(len(table), min(8, len(table)), replace=False)):
         row = table.iloc[at]
         pictures += [split.images[row["row"], ..., 0], images[at, ..., 0]]
-        flips = "".join(name[0].upper() for name in ("horizontal_flip", "vertical_flip") if row[name]) or "none"
-        drawn = f"{row['rotation_deg']:+.0f}°, zoom {row['zoom']:.2f}, flip {flips}"
-        captions += [row["label"], drawn]
+        captions += [row["label"], describe(row)]
     galleries.grid(path, pictures, captions, "Variants beside their originals", 4, empty="augment.copies is 0")
+
+
+def describe(row: pd.Series) -> str:
+    """Say in short lines what was drawn for a variant, leaving out what did not happen."""
+    flips = "".join(name[0].upper() for name in ("horizontal_flip", "vertical_flip") if row[name])
+    pose = [f"{row['rotation_deg']:+.0f}°", f"zoom {row['zoom']:.2f}", f"flip {flips}" if flips else ""]
+    levels = [f"gamma {row['gamma']:.2f}", f"blur {row['blur_px']:.1f} px" if row["blur_px"] else ""]
+    grain = [f"{name} {row[name]:.2f}" for name, off in (("coarse", 1), ("noise", 0)) if row[name] != off]
+    return "\n".join(", ".join(filter(None, line)) for line in (pose, levels, grain) if line)
 
 
 def main() -> None:

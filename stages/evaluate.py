@@ -1,8 +1,9 @@
 """Evaluate: score the classifier on the test images, once; no choice is made here.
 
-Reads `models/classifier` and `data/processed/test`. Writes `data/evaluation`: `scores.json` (with 95 % intervals),
-`predictions.csv` (a row of probabilities per image), the points of the ROC, precision-recall and reliability curves,
-and `gallery.png` with right and wrong predictions.
+Reads `models/classifier` and `data/processed/test`. Writes `data/evaluation`: `scores.json` (with 95 % intervals; see
+`assessment`), `predictions.csv` (a row of calibrated probabilities per image), `pointing.csv` (a row per image with a
+tumour mask), the points of the ROC, precision-recall, reliability and coverage-risk curves, `gallery.png` with right
+and wrong predictions, and `saliency.png` with where the classifier saw its evidence.
 """
 
 import argparse
@@ -13,12 +14,13 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from brainmri import galleries, intervals, scores
+from brainmri import answer_galleries, assessment, calibration, curve_tables, pointing
 from brainmri.errors import InputError, exit_on_error
 from brainmri.files import new_directory, write_json, write_table
-from brainmri.index import read_split
+from brainmri.index import Split, read_split
 from brainmri.params import Section, Seed, load
-from brainmri.predict import class_probabilities, load_classifier, require_same_images
+from brainmri.predict import Classifier, class_probabilities, load_repeats, require_same_images
+from brainmri.saliency import classifier_evidence
 
 
 class Params(Section):
@@ -26,96 +28,95 @@ class Params(Section):
 
     seed: Seed
     bootstrap: Annotated[int, Field(ge=100, le=100_000)]
+    saliency: Annotated[int, Field(ge=0, le=100_000)]
 
 
 def run(params: Params, model: Path, test: Path, out: Path) -> None:
     """Score the classifier in folder `model` on the labelled images of folder `test`; write to `out`."""
-    classifier = load_classifier(model)
-    require_same_images(classifier, test)
+    first, *others = load_repeats(model)
+    require_same_images(first, test)
     split = read_split(test)
     rows = np.flatnonzero(split.index["label"] != "")
     if not len(rows):
         raise InputError(f"evaluate: {test} should hold labelled images, received none; name a set with classes")
-    # Ten digits hold all that float32 tells, so that the scores can be had again from the table alone.
-    probabilities = class_probabilities(classifier, split.images[rows]).astype(float).round(10)
-    table = predictions(split.index.iloc[rows], probabilities, classifier.classes)
+    raw = class_probabilities(first, split.images[rows], split.index.iloc[rows], calibrated=False)
+    table = predictions(split.index.iloc[rows], calibration.with_temperature(raw, first.temperature), first)
     print(f"evaluate: {len(table)} test images, accuracy {(table['label'] == table['predicted']).mean():.4f}")
+    pointed = point(first, split, params)
     with new_directory(out) as folder:
+        found = all_scores(table, raw, split.index["patient"].iloc[rows].to_numpy(), first, params)
+        if others:
+            found["repeats"] = assessment.repeats(
+                [table, *(predict(other, split, rows) for other in others)], first.classes
+            )
+        if len(pointed):
+            found["pointing"] = pointing.score(pointed, params.seed, params.bootstrap)
         write_table(folder / "predictions.csv", table)
-        write_json(folder / "scores.json", all_scores(table, classifier.classes, params))
-        write_curves(folder, table, classifier.classes)
-        draw_gallery(folder / "gallery.png", split.images, rows, table, np.random.default_rng(params.seed))
+        write_table(folder / "pointing.csv", pointed)
+        write_json(folder / "scores.json", found)
+        true, probabilities = assessment.true_and_probabilities(table, first.classes)
+        for name, points in curve_tables.curve_tables(true, raw, probabilities, first.classes).items():
+            write_table(folder / f"{name}.csv", points)
+        shown = answer_galleries.chosen(table, rows, np.random.default_rng(params.seed))
+        answer_galleries.gallery(folder / "gallery.png", split, shown)
+        answer_galleries.evidence(folder / "saliency.png", first, split, shown, pointed)
 
 
-def predictions(index: pd.DataFrame, probabilities: np.ndarray, classes: list[str]) -> pd.DataFrame:
-    """Return one row an image: who it is, its label, the predicted class and the probability of each class."""
-    table = index[["image_id", "label", "unit", "group", "training_twin"]].reset_index(drop=True)
+def predict(classifier: Classifier, split: Split, rows: np.ndarray) -> pd.DataFrame:
+    """Return the table of `predictions` of a classifier."""
+    index = split.index.iloc[rows]
+    return predictions(index, class_probabilities(classifier, split.images[rows], index), classifier)
+
+
+def predictions(index: pd.DataFrame, probabilities: np.ndarray, classifier: Classifier) -> pd.DataFrame:
+    """Return one row an image: who it is, its label, the predicted class, its probabilities, whether it is answered."""
+    classes = classifier.classes
+    columns = ["image_id", "label", "unit", "group", "training_twin", "training_neighbour"]
+    table = index[columns].reset_index(drop=True)
     table.insert(2, "predicted", [classes[at] for at in probabilities.argmax(axis=1)])
-    return table.assign(**{f"p_{name}": probabilities[:, at] for at, name in enumerate(classes)})
+    table["abstained"] = probabilities.max(axis=1) < classifier.abstain_below
+    # Ten digits hold all that float32 tells, so that the scores can be had again from the table alone.
+    written = probabilities.astype(float).round(10)
+    return table.assign(**{f"p_{name}": written[:, at] for at, name in enumerate(classes)})
 
 
-def all_scores(table: pd.DataFrame, classes: list[str], params: Params) -> dict[str, Any]:
-    """Score the whole test set, and the images without a twin in training alone."""
-    result: dict[str, Any] = {"ci95": {}}
-    for name, part in (("whole", table), ("twin_free", table[~table["training_twin"]])):
-        if part.empty:
-            continue
-        true, probabilities = true_and_probabilities(part, classes)
-        units = part["unit"].to_numpy()
-        found = intervals.bootstrap(
-            units,
-            lambda weights, t=true, p=probabilities: scores.weighted(t, p, classes, weights),  # type: ignore[misc]
-            np.random.default_rng(params.seed),
-            params.bootstrap,
-            scores.trials(true, probabilities, classes, units),
-        )
-        result[name] = scores.classification(true, probabilities, classes)
-        result[name]["ece"] = scores.reliability(true, probabilities)["ece"]
-        result[name]["units"] = len(np.unique(units))
-        result["ci95"][name] = scores.nested({key: interval(bounds) for key, bounds in found.items()})
-    return result
+def all_scores(
+    table: pd.DataFrame, raw: np.ndarray, patient: np.ndarray, classifier: Classifier, params: Params
+) -> dict[str, Any]:
+    """Score the parts of the test set, its patients, the calibration and the abstention."""
+    classes, draws = classifier.classes, (params.seed, params.bootstrap)
+    true, probabilities = assessment.true_and_probabilities(table, classes)
+    found: dict[str, Any] = {name: assessment.scored(part, classes) for name, part in assessment.parts(table).items()}
+    found["ci95"] = {name: assessment.bounds(part, classes, *draws) for name, part in assessment.parts(table).items()}
+    if pooled := assessment.patients(table, patient, classes, *draws):
+        found["patients"] = pooled
+    found["calibration"] = {
+        "temperature": classifier.temperature,
+        "abstain_below": classifier.abstain_below,
+        "before": calibration.quality(true, raw),
+        "after": calibration.quality(true, probabilities),
+    }
+    given, units = ~table["abstained"].to_numpy(bool), table["unit"].to_numpy()
+    found["abstention"] = assessment.abstention(true, probabilities, given, units, *draws)
+    return found
 
 
-def interval(bounds: intervals.Interval) -> dict[str, float]:
-    """Return an interval as it is written: without the count of dropped resamples where there were none."""
-    return {name: value for name, value in bounds.items() if name != "dropped" or value}  # type: ignore[misc]
-
-
-def true_and_probabilities(table: pd.DataFrame, classes: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Return class numbers (N,) and probabilities (N, K) of the rows of `predictions`."""
-    true = np.array([classes.index(label) for label in table["label"]])
-    return true, table[[f"p_{name}" for name in classes]].to_numpy()
-
-
-def write_curves(folder: Path, table: pd.DataFrame, classes: list[str]) -> None:
-    """Write the points of the curves that the report draws, one table each."""
-    true, probabilities = true_and_probabilities(table, classes)
-    for name, points, columns in (
-        ("roc", scores.roc_points, ("false_positive_rate", "true_positive_rate")),
-        ("precision_recall", scores.pr_points, ("recall", "precision")),
-    ):
-        parts = []
-        for at, label in enumerate(classes):
-            x, y = points(true == at, probabilities[:, at])
-            parts.append(pd.DataFrame({"label": label, columns[0]: x, columns[1]: y}))
-        write_table(folder / f"{name}.csv", pd.concat(parts))
-    bins = scores.reliability(true, probabilities)
-    write_table(folder / "reliability.csv", pd.DataFrame({key: v for key, v in bins.items() if key != "ece"}))
-
-
-def draw_gallery(
-    path: Path, images: np.ndarray, rows: np.ndarray, table: pd.DataFrame, rng: np.random.Generator
-) -> None:
-    """Draw up to 16 wrong predictions, the most confident first, then 16 right ones at random."""
-    confidence = table.filter(like="p_").max(axis=1)
-    wrong = table.index[table["label"] != table["predicted"]]
-    wrong = confidence[wrong].sort_values(ascending=False, kind="stable").index[:16]
-    right = table.index[table["label"] == table["predicted"]].to_numpy()
-    right = np.sort(rng.choice(right, min(16, len(right)), replace=False))
-    shown = [*wrong, *right]
-    captions = [f"{table.at[at, 'label']}\n→ {table.at[at, 'predicted']} {confidence[at]:.2f}" for at in shown]
-    title = f"Test images: label → prediction. First {len(wrong)} wrong, most confident first, then {len(right)} right"
-    galleries.grid(path, [images[rows[at], ..., 0] for at in shown], captions, title, 8)
+def point(classifier: Classifier, split: Split, params: Params) -> pd.DataFrame:
+    """Return one row an image with a tumour mask: the class looked for, whether its evidence peaks in the mask."""
+    rows = pointing.candidates(split.index, split.masks, params.saliency, np.random.default_rng(params.seed))
+    index, images = split.index.iloc[rows], split.images[rows]
+    masks = split.masks[index["mask_row"].to_numpy()]
+    wanted = pointing.likeliest_tumour(class_probabilities(classifier, images, index), classifier.classes)
+    area = masks.sum(axis=(1, 2), dtype=float)
+    head = index["head_fraction"].to_numpy(float) * masks.shape[1] * masks.shape[2]
+    table = index[["image_id", "label", "unit", "training_twin"]].reset_index(drop=True)
+    return table.assign(
+        row=rows,
+        looked_for=[classifier.classes[at] for at in wanted],
+        hit=pointing.hits(classifier_evidence(classifier, images, index, wanted), masks),
+        brightest=pointing.hits(pointing.brightness(images), masks),
+        chance=area / np.fmax(area, head),
+    )
 
 
 def main() -> None:

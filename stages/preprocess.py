@@ -1,7 +1,8 @@
 """Preprocess: decode every stored image to the square grid, window it, find twins, and decide the splits.
 
-Reads `data/raw` (shards and manifest). Writes `data/processed/{train,val,test}` (`images.npy`, `masks.npy`,
-`index.csv`, `preprocess.json`) and `data/processed/summary` (counts, histograms, twins, pictures).
+Reads `data/raw` (shards and manifest) and `exclude.csv` (images that a person took out). Writes
+`data/processed/{train,val,test}` (`images.npy`, `masks.npy`, `index.csv`, `preprocess.json`) and
+`data/processed/summary` (counts, histograms, twins, conflicts of labels, pictures).
 The splits are drawn here, once; every later stage takes them as they are.
 """
 
@@ -9,15 +10,16 @@ import argparse
 import shutil
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
+from pydantic import Field, model_validator
 from tqdm import tqdm
 
-from brainmri import duplicates, galleries, splits
+from brainmri import galleries, leaks, splits
 from brainmri.errors import InputError, exit_on_error
+from brainmri.exclusions import read_exclusions
 from brainmri.files import create_array, new_directory, write_json, write_table
 from brainmri.images import ImageParams
 from brainmri.index import COLUMNS
@@ -36,41 +38,55 @@ class Params(ImageParams):
     seed: Seed
     val_fraction: Share
     test_fraction: Share
-    duplicates: Literal["report", "drop"]
+    duplicates: Literal["report", "drop", "drop_neighbours"]
     twin_threshold: Annotated[float, Field(ge=0.9, lt=1)]
+    neighbour_threshold: Annotated[float, Field(ge=0.8, lt=1)]
     twin_mirror: bool
     max_bad: Annotated[float, Field(ge=0, le=1)]
+
+    @model_validator(mode="after")
+    def _twins_are_neighbours(self) -> Self:
+        if self.neighbour_threshold > self.twin_threshold:
+            raise ValueError(f"a neighbour_threshold up to the twin_threshold, here {self.twin_threshold}")
+        return self
 
     def image_params(self) -> dict[str, object]:
         """Return the part that changes pixels, which travels with the arrays and with the model."""
         return {name: getattr(self, name) for name in ImageParams.model_fields}
 
 
-def run(params: Params, raw: Path, out: Path) -> None:
-    """Preprocess the set in folder `raw` into the four folders of `out`."""
+def run(params: Params, raw: Path, exclude: Path, out: Path) -> None:
+    """Preprocess the set in folder `raw`, without the images that `exclude` names, into the four folders of `out`."""
     manifest = read_manifest(raw)
+    excluded = read_exclusions(exclude, manifest["image_id"])
     rng = np.random.default_rng(params.seed)
     with new_directory(out) as folder:
         pool = folder / "pool"
         pool.mkdir()
         stored = tqdm(read_images(raw, manifest), "preprocess", len(manifest), unit="image", mininterval=1)
         scans = read_scans(stored, len(manifest), params, pool)
-        refuse_too_many_bad(scans, len(manifest), params.max_bad)
-        table, pairs = find_twins(scans, params)
-        table = assign_splits(table, params, rng)
+        refuse_too_many_bad(scans.bad[~scans.bad["image_id"].isin(excluded)], len(manifest), params.max_bad)
+        table, pairs = leaks.find(
+            scans.table,
+            scans.thumbnails[: len(scans.table)],
+            scans.images,
+            params.twin_threshold,
+            params.neighbour_threshold,
+            params.twin_mirror,
+        )
+        table = assign_splits(table, excluded, params, rng)
         classes = class_names(table["label"])
         for name in ("train", "val", "test"):
             (folder / name).mkdir()
             write_split(folder / name, scans, table[table["split"] == name])
             write_json(folder / name / "preprocess.json", {"classes": classes, "params": params.image_params()})
-        write_summary(folder / "summary", scans, table, pairs, classes)
+        write_summary(folder / "summary", scans, table, pairs, excluded_counts(manifest, excluded))
         draw_pictures(folder / "summary", scans, table, pairs, rng)
         shutil.rmtree(pool)
 
 
-def refuse_too_many_bad(scans: Scans, count: int, max_bad: float) -> None:
+def refuse_too_many_bad(bad: pd.DataFrame, count: int, max_bad: float) -> None:
     """Stop where more than a share `max_bad` of the images cannot be read, naming the first of them."""
-    bad = scans.bad
     for row in bad.itertuples():
         print(f"warning: image {row.image_id} left out: {row.reason}", file=sys.stderr)
     if len(bad) > max_bad * count or len(bad) == count:
@@ -81,25 +97,12 @@ def refuse_too_many_bad(scans: Scans, count: int, max_bad: float) -> None:
         )
 
 
-def find_twins(scans: Scans, params: Params) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the table with `group`, and the table of twin pairs."""
-    table = scans.table.copy()
-    thumbnails = scans.thumbnails[: len(table)]
-    first, second, similarity = duplicates.twin_pairs(thumbnails, params.twin_threshold, params.twin_mirror)
-    table["group"] = duplicates.groups(len(table), first, second)
-    one, other = table.iloc[first].reset_index(), table.iloc[second].reset_index()
-    pairs = pd.DataFrame({"row_a": one["index"], "row_b": other["index"], "similarity": similarity})
-    for name in ("image_id", "set", "split", "label"):
-        pairs[f"{name}_a"], pairs[f"{name}_b"] = one[name], other[name]
-    pairs["equal_bytes"] = one["sha256"] == other["sha256"]
-    return table, pairs
+def assign_splits(
+    table: pd.DataFrame, excluded: dict[str, str], params: Params, rng: np.random.Generator
+) -> pd.DataFrame:
+    """Return the table with `split`, `unit`, the marks of `leaks.mark` and what `leaks.drop` adds.
 
-
-def assign_splits(table: pd.DataFrame, params: Params, rng: np.random.Generator) -> pd.DataFrame:
-    """Return the table with `split`, `unit` and `training_twin` (see `brainmri.index`).
-
-    With `duplicates: drop`, copies of test images leave training and validation, and copies of validation images leave
-    training; their split is `dropped`. Labelled images count against labelled ones, masked against masked.
+    Excluded images take part in the draw and leave after it, so that one more of them moves no other image.
     """
     table = table.copy()
     start = 0
@@ -109,17 +112,15 @@ def assign_splits(table: pd.DataFrame, params: Params, rng: np.random.Generator)
         table.loc[rows.index, "unit"] = unit + start  # units of different sets are different
         start += int(unit.max()) + 1
     table["unit"] = table["unit"].astype(int)
-    training = table["split"].isin(["train", "val"]) & (table["label"] != "")
-    table["training_twin"] = table["group"].isin(table["group"][training]) & ~training
-    if params.duplicates == "drop":
-        for task in (table["label"] != "", table["has_mask"]):
-            for held_out, others in (("test", ["train", "val"]), ("val", ["train"])):
-                copied = table["group"].isin(table["group"][task & (table["split"] == held_out)])
-                table.loc[task & copied & table["split"].isin(others), "split"] = "dropped"
-    for name in ("train", "val", "test"):
-        if not (table["split"] == name).any():
-            raise InputError(f"preprocess: every split needs images, received none for {name}; bring more images")
-    return table
+    table = leaks.mark(table)
+    table.loc[table["image_id"].isin(excluded), "split"] = leaks.EXCLUDED
+    return leaks.drop(table, params.duplicates)
+
+
+def excluded_counts(manifest: pd.DataFrame, excluded: dict[str, str]) -> dict[str, dict[str, int]]:
+    """Return how many images were excluded, by reason and class."""
+    rows = manifest[manifest["image_id"].isin(excluded)]
+    return leaks.counts(rows["label"].replace("", "unlabelled"), rows["image_id"].map(excluded))
 
 
 def write_split(folder: Path, scans: Scans, rows: pd.DataFrame) -> None:
@@ -135,31 +136,29 @@ def write_split(folder: Path, scans: Scans, rows: pd.DataFrame) -> None:
     write_table(folder / "index.csv", rows.assign(mask_row=mask_row)[list(COLUMNS)])
 
 
-def write_summary(folder: Path, scans: Scans, table: pd.DataFrame, pairs: pd.DataFrame, classes: list[str]) -> None:
+def write_summary(
+    folder: Path, scans: Scans, table: pd.DataFrame, pairs: pd.DataFrame, excluded: dict[str, dict[str, int]]
+) -> None:
     """Write what the report says of the data: counts, what was left out and why, twins, histograms."""
     folder.mkdir()
     labels = table["label"].replace("", "unlabelled")
-    counts = {name: labels[table["split"] == name].value_counts().to_dict() for name in table["split"].unique()}
-    test = (table["split"] == "test") & (table["label"] != "")
-    sizes = table[table["label"] != ""].groupby("group")["label"].nunique()
+    conflicts = leaks.conflicts(table)
+    for row in conflicts[conflicts["split"] == "test"].itertuples():
+        print(f"warning: test image {row.image_id} ({row.label}) has a twin with another label", file=sys.stderr)
     write_json(
         folder / "summary.json",
         {
-            "classes": classes,
-            "images": counts,
+            "classes": class_names(table["label"]),
+            "images": {name: leaks.counts(labels[table["split"] == name]) for name in table["split"].unique()},
             "unreadable": scans.bad.to_dict("records"),
+            "excluded": excluded,
             "masked": {name: int(table["has_mask"][table["split"] == name].sum()) for name in ("train", "val", "test")},
-            "twins": {
-                "pairs": len(pairs),
-                "groups": int((table["group"].value_counts() > 1).sum()),
-                "label_conflicts": int((sizes > 1).sum()),
-                "test_with_training_twin": labels[test & table["training_twin"]].value_counts().to_dict(),
-                "test_twin_free": labels[test & ~table["training_twin"]].value_counts().to_dict(),
-            },
+            "twins": leaks.summary(table, pairs),
         },
     )
     write_table(folder / "histograms.csv", scans.histograms)
     write_table(folder / "twins.csv", pairs.drop(columns=["row_a", "row_b"]))
+    write_table(folder / "conflicts.csv", conflicts)
 
 
 def draw_pictures(
@@ -186,10 +185,11 @@ def main() -> None:
     """Read the command line and run the stage."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("raw", type=Path, help="folder that fetch wrote")
+    parser.add_argument("exclude", type=Path, help="CSV of the images to leave out: image_id, reason")
     parser.add_argument("out", type=Path, help="folder to write")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     args = parser.parse_args()
-    run(load(args.params, "preprocess", Params), args.raw, args.out)
+    run(load(args.params, "preprocess", Params), args.raw, args.exclude, args.out)
 
 
 if __name__ == "__main__":

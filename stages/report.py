@@ -1,8 +1,9 @@
 """Report: gather what the stages found into the small files that git keeps, and draw the charts.
 
-Reads `data/raw/summary.json`, `data/processed/summary`, `models/classifier/curves.csv`, `data/evaluation` and
-`data/segmentation`; no model, no scan. Writes `metrics/{data,classify,segment}.json` and `plots/`. It is the one stage
-whose outputs DVC does not cache, and cheap for that reason: a stage with such outputs runs again wherever it is pulled.
+Reads `data/raw/summary.json`, `data/processed/summary`, `data/probes/scores.json`, `models/classifier/curves.csv`,
+`data/evaluation` and `data/segmentation`; no model, no scan. Writes `metrics/{data,probe,classify,segment}.json` and
+`plots/`. It is the one stage whose outputs DVC does not cache, and cheap for that reason: a stage with such outputs
+runs again wherever it is pulled.
 """
 
 import argparse
@@ -10,17 +11,29 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from brainmri import figures, scores
+from brainmri import figures, headline, scores
+from brainmri.assessment import parts
 from brainmri.errors import ArtifactError, exit_on_error
 from brainmri.files import new_directory, read_json, write_json, write_table
 
 NUMBERS = ("truth_px", "dice", "accuracy", "confidence")  # columns of other stages' tables that may be empty
 
 
+TABLES = ("predictions", "roc", "precision_recall", "reliability", "coverage_risk")
+
+
 def run(
-    raw: Path, summary: Path, model: Path, evaluation: Path, segmentation: Path, metrics: Path, plots: Path
+    raw: Path,
+    summary: Path,
+    probes: Path,
+    model: Path,
+    evaluation: Path,
+    segmentation: Path,
+    metrics: Path,
+    plots: Path,
 ) -> None:
     """Write the folders `metrics` and `plots` from what the stages before left in theirs."""
     source = read_json(raw / "summary.json")
@@ -28,17 +41,20 @@ def run(
     sets = {name: {key: facts[key] for key in known} for name, facts in source["sets"].items()}
     data = {"simulated": source["simulated"], "source": source["source"], "sets": sets}
     data |= read_json(summary / "summary.json")
-    classify = read_json(evaluation / "scores.json")
+    classify, probe = read_json(evaluation / "scores.json"), read_json(probes / "scores.json")
     curves = read_table(model / "curves.csv")
     kept = curves.loc[curves["val_loss"].idxmin()]
     classify["validation"] = {"epoch": int(kept["epoch"]), "loss": kept["val_loss"], "accuracy": kept["val_accuracy"]}
     note = "simulated data" if data["simulated"] else f"source: {data['source']}"
     with new_directory(metrics) as numbers, new_directory(plots) as folder:
         write_json(numbers / "data.json", without_rows(data))
+        write_json(numbers / "probe.json", probe)
         write_json(numbers / "classify.json", classify)
         write_json(numbers / "segment.json", read_json(segmentation / "scores.json"))
         gather(folder, curves, evaluation)
-        draw(folder, data, classify["whole"], read_table(summary / "histograms.csv"), note)
+        figures.scores(folder / "scores.png", headline.headline(classify, probe), note)
+        draw_data(folder, data, read_table(summary / "histograms.csv"), note)
+        draw_answers(folder, data["classes"], classify, note)
         figures.dice(folder / "dice.png", scored_rows(segmentation), data["classes"], note)
 
 
@@ -52,7 +68,7 @@ def without_rows(data: dict[str, Any]) -> dict[str, Any]:
 def gather(folder: Path, curves: pd.DataFrame, evaluation: Path) -> None:
     """Copy the tables that DVC draws and compares."""
     write_table(folder / "curves.csv", curves)
-    for name in ("predictions", "roc", "precision_recall", "reliability"):
+    for name in TABLES:
         if not (evaluation / f"{name}.csv").exists():
             raise ArtifactError(
                 f"{evaluation}: should hold {name}.csv, received no such file; run `dvc repro evaluate`"
@@ -60,25 +76,42 @@ def gather(folder: Path, curves: pd.DataFrame, evaluation: Path) -> None:
         shutil.copyfile(evaluation / f"{name}.csv", folder / f"{name}.csv")
 
 
-def draw(folder: Path, data: dict[str, Any], whole: dict[str, Any], levels: pd.DataFrame, note: str) -> None:
-    """Draw the charts of the data and of the classifier from the tables in `folder`."""
-    classes = data["classes"]
-    predictions = read_table(folder / "predictions.csv")
-    numbers = {column: predictions[column].map(classes.index).to_numpy() for column in ("label", "predicted")}
-    confusion = scores.confusion(numbers["label"], numbers["predicted"], len(classes))
-    auc, average = ({name: whole["classes"][name][key] for name in classes} for key in ("auc", "average_precision"))
-    figures.counts(folder / "counts.png", data["images"], classes, note)
-    figures.histograms(folder / "histograms.png", levels, classes, note)
+def draw_data(folder: Path, data: dict[str, Any], levels: pd.DataFrame, note: str) -> None:
+    """Draw the charts of the data and of training."""
+    figures.counts(folder / "counts.png", data["images"], data["classes"], note)
+    figures.histograms(folder / "histograms.png", levels, data["classes"], note)
     figures.curves(folder / "curves.png", read_table(folder / "curves.csv"), note)
-    figures.confusion(folder / "confusion.png", confusion, classes, note)
-    roc, precision_recall = read_table(folder / "roc.csv"), read_table(folder / "precision_recall.csv")
-    figures.by_label(
-        folder / "roc.png", roc, "false_positive_rate", "true_positive_rate", "ROC, class against rest", auc, note
-    )
-    figures.by_label(
-        folder / "precision_recall.png", precision_recall, "recall", "precision", "Precision and recall", average, note
-    )
-    figures.reliability(folder / "reliability.png", read_table(folder / "reliability.csv"), whole["ece"], note)
+
+
+def draw_answers(folder: Path, classes: list[str], classify: dict[str, Any], note: str) -> None:
+    """Draw the charts of the classifier's answers from the tables in `folder`."""
+    tables = {name: read_table(folder / f"{name}.csv") for name in TABLES}
+    by_class = classify["whole"]["classes"]
+    figures.confusion(folder / "confusion.png", confusions(tables["predictions"], classes), classes, note)
+    for name, x, y, title, area in (
+        ("roc", "false_positive_rate", "true_positive_rate", "ROC, class against rest", "auc"),
+        ("precision_recall", "recall", "precision", "Precision and recall", "average_precision"),
+    ):
+        areas = {label: by_class[label][area] for label in classes}
+        figures.by_label(folder / f"{name}.png", tables[name], x, y, title, areas, note)
+    eces = {when: classify["calibration"][when]["ece"] for when in ("before", "after")}
+    figures.reliability(folder / "reliability.png", tables["reliability"], eces, note)
+    answered = {name: classify["abstention"][name] for name in ("coverage", "accuracy")}
+    figures.coverage_risk(folder / "coverage_risk.png", tables["coverage_risk"], **answered, note=note)
+
+
+def confusions(predictions: pd.DataFrame, classes: list[str]) -> dict[str, np.ndarray]:
+    """Return the confusion matrix (K, K) of the whole test set and of its twin-free images."""
+    found = parts(predictions)
+    numbers = {
+        name: tuple(found[name][column].map(classes.index).to_numpy(int) for column in ("label", "predicted"))
+        for name in ("whole", "twin_free")
+        if name in found
+    }
+    return {
+        name.replace("_", "-"): scores.confusion(true, predicted, len(classes))
+        for name, (true, predicted) in numbers.items()
+    }
 
 
 def scored_rows(segmentation: Path) -> pd.DataFrame:
@@ -102,6 +135,7 @@ def main() -> None:
     for name, text in (
         ("raw", "folder that fetch wrote"),
         ("summary", "summary folder that preprocess wrote"),
+        ("probes", "folder that probe wrote"),
         ("model", "folder that train wrote"),
         ("evaluation", "folder that evaluate wrote"),
         ("segmentation", "folder that segment wrote"),

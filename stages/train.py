@@ -1,121 +1,158 @@
-"""Train: fit the classifier on the labelled training images and their variants.
+"""Train: fit the classifier on the labelled training images, calibrate it on the validation images.
 
-Reads `data/processed/train`, `data/processed/val` and `data/augmented`; never the test split. Writes the folder
-`models/classifier`: `model.keras`, `preprocess.json` (how its input has to be made, and its classes), `curves.csv`
-and `versions.json`. Until it is done, its checkpoint stands in `.resume/`, which a killed run goes on from.
+Reads `data/processed/train`, `data/processed/val` and `data/augmented/variants`; never the test split. Writes the
+folder `models/classifier`: `model.keras`, `preprocess.json` (how its input has to be made, and its classes),
+`metadata.json` (the columns it takes), `calibration.json`, `curves.csv`, `versions.json`, and under `repeats/` the same
+of every further seed. Until it is done, its checkpoint stands in `.resume/`, which a killed run goes on from.
 """
 
 import argparse
 import platform
 import shutil
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Any
 
 import keras
 import numpy as np
 import pandas as pd
 import tensorflow as tf
-from pydantic import Field, model_validator
 
 from brainmri import closure, networks, training
+from brainmri.augmentation import VariationParams
+from brainmri.batches import ImageBatches, targets
+from brainmri.calibration import calibrate
+from brainmri.classifier_params import ClassifierParams
 from brainmri.errors import ArtifactError, InputError, exit_on_error
 from brainmri.files import new_directory, open_array, read_json, write_json, write_table
 from brainmri.index import Split, read_index, read_split
+from brainmri.metadata import Encoding, encode, fit_encoding, width
 from brainmri.model_files import save_model
-from brainmri.params import Section, Seed, load
+from brainmri.params import check, load
+from brainmri.predict import BATCH, model_answer
 
-Count = Annotated[int, Field(ge=1, le=4096)]
 
-
-class Params(Section):
+class Params(ClassifierParams):
     """Section `train`."""
-
-    seed: Seed
-    architecture: Literal["cnn"]
-    filters: Annotated[list[Count], Field(min_length=1, max_length=6)]
-    pools: Annotated[list[Annotated[int, Field(ge=1, le=8)]], Field(min_length=1, max_length=6)]
-    kernel: Annotated[int, Field(ge=1, le=11)]
-    stride: Annotated[int, Field(ge=1, le=4)]
-    dense: Count
-    dropout: Annotated[float, Field(ge=0, lt=1)]
-    epochs: Annotated[int, Field(ge=1, le=10000)]
-    batch_size: Count
-    learning_rate: Annotated[float, Field(gt=0, le=1)]
-    precision: Literal["float32", "mixed_bfloat16"]
-
-    @model_validator(mode="after")
-    def _a_pool_for_each_convolution(self) -> Self:
-        if len(self.filters) != len(self.pools):
-            raise ValueError(f"as many pools as filters, here {len(self.filters)}")
-        return self
 
 
 def run(params: Params, train: Path, val: Path, augmented: Path, out: Path, resume_root: Path) -> None:
-    """Train a classifier on the folders `train` and `augmented`, choose its epoch on `val`, write it to `out`."""
-    image_params = read_json(train / "preprocess.json")
-    classes: list[str] = image_params["classes"]
-    training.make_deterministic(params.seed, params.precision)
-    batches = training_batches(read_split(train), augmented, classes, params)
-    validation = validation_batches(read_split(val), classes, params)
-    model = build(params, batches.arrays[0].shape[1:], len(classes))
-    print(f"train: {len(batches.rows)} images, validation: {len(validation.rows)}, {model.count_params():,} weights")
+    """Train a classifier on the folders `train` and `augmented`, choose and calibrate on `val`, write it to `out`."""
+    made_with = read_json(train / "preprocess.json")
+    classes: list[str] = made_with["classes"]
+    learning, validation = read_split(train), read_split(val)
+    encoding = fit_encoding(learning.index, params.metadata)
     data = [folder / name for folder in (train, val, augmented) for name in ("images.npy", "index.csv")]
     resume = training.resume_folder(
         resume_root, {**params.model_dump(), **versions()}, [*data, train / "preprocess.json", *code()]
     )
-    curves = training.fit(model, batches, validation, params.epochs, params.seed, resume)
     with new_directory(out) as folder:
-        # Without its optimiser, whose moments are twice the weights and of no use to prediction.
-        save_model(keras.Model(model.input, model.output, name=model.name), folder / "model.keras")
+        for repeat in range(params.repeats):
+            part = folder / f"repeats/{repeat}" if repeat else folder
+            part.mkdir(parents=True, exist_ok=True)
+            seed = params.seed + repeat
+            batches = training_batches(learning, augmented, classes, encoding, params, seed)
+            checks = validation_batches(validation, classes, encoding, params)
+            train_one(params, batches, checks, seed, resume / str(repeat), part)
         shutil.copyfile(train / "preprocess.json", folder / "preprocess.json")
-        write_table(folder / "curves.csv", pd.DataFrame(curves).astype({"epoch": int}))
+        write_json(folder / "metadata.json", encoding)
         write_json(folder / "versions.json", versions())
     training.forget(resume)
 
 
-def build(params: Params, input_shape: tuple[int, int, int], classes: int) -> keras.Model:
+def train_one(
+    params: Params, batches: ImageBatches, checks: ImageBatches, seed: int, resume: Path, folder: Path
+) -> None:
+    """Train with one seed; write the model, its calibration and its curves to `folder`."""
+    training.make_deterministic(seed, params.precision)
+    columns = 0 if batches.columns is None else batches.columns.shape[1]
+    model = build(params, batches.arrays[0].shape[1:], checks.targets.onehot.shape[1], columns)
+    print(f"train: seed {seed}, {len(batches.rows)} images, {len(checks.rows)} to validate on")
+    print(f"train: {model.name} of {model.count_params():,} weights, {params.precision}")
+    curves = training.fit(model, batches, checks, params.plan(), seed, resume)
+    # Without its optimiser, whose moments are twice the weights and of no use to prediction.
+    save_model(keras.Model(model.input, model.output, name=model.name), folder / "model.keras")
+    write_table(folder / "curves.csv", pd.DataFrame(curves).astype({"epoch": int}))
+    true, given = checks.targets.onehot.argmax(axis=1), answers(model, checks, params.mirror)
+    write_json(folder / "calibration.json", {"mirror": params.mirror, **calibrate(true, given, params.abstain_risk)})
+
+
+def build(params: Params, input_shape: tuple[int, int, int], classes: int, columns: int) -> keras.Model:
     """Return the compiled, untrained network that the params name."""
-    p = params
+    own: dict[str, Any] = getattr(params, params.architecture).model_dump()
     try:
-        model = networks.cnn(input_shape, classes, p.filters, p.pools, p.kernel, p.stride, p.dense, p.dropout)
+        model: keras.Model = getattr(networks, params.architecture)(
+            input_shape, classes, **own, dropout=params.dropout, columns=columns
+        )
     except ValueError as error:
         reason = str(error).partition("Exception encountered")[0].splitlines()[0] or "no pixel is left"
         raise InputError(
-            f"train: the network should leave at least a pixel of an image of {input_shape[:2]} px, received filters "
-            f"{p.filters}, pools {p.pools}, kernel {p.kernel} and stride {p.stride} ({reason}); "
-            "use fewer filters, smaller pools or a larger preprocess.size"
+            f"train: the network should leave at least a pixel of an image of {input_shape[:2]} px, received "
+            f"{params.architecture} with {own} ({reason}); use fewer or smaller steps or a larger preprocess.size"
         ) from None
-    model.compile(keras.optimizers.Adam(p.learning_rate), "categorical_crossentropy", metrics=["accuracy"])
+    optimizer = keras.optimizers.AdamW(
+        params.learning_rate,
+        weight_decay=params.weight_decay,
+        use_ema=params.averaging > 0,
+        ema_momentum=params.averaging or 0.99,  # Keras checks it even where it is not used
+    )
+    # Decay is for what multiplies images; pulling biases and normalisation to zero helps nothing.
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    model.compile(optimizer, "categorical_crossentropy", metrics=["accuracy"])
     return model
 
 
-def training_batches(split: Split, augmented: Path, classes: list[str], params: Params) -> training.Batches:
-    """Return the labelled training images followed by their variants, shuffled anew each epoch."""
+def training_batches(
+    split: Split, augmented: Path, classes: list[str], encoding: Encoding, params: Params, seed: int
+) -> ImageBatches:
+    """Return the labelled training images, varied anew each epoch or with their stored variants behind them."""
+    labelled = np.flatnonzero(split.index["label"] != "")
+    if params.variants == "fresh":
+        ranges = check(read_json(augmented / "ranges.json"), VariationParams, f"{augmented / 'ranges.json'}")
+        return _batches([split.images], labelled, split.index.iloc[labelled], classes, encoding, params, seed, ranges)
     variants, table = open_array(augmented / "images.npy"), read_index(augmented)
     if len(table) != len(variants) or variants.shape[1:] != split.images.shape[1:]:
         raise ArtifactError(
             f"{augmented}: variants should fit their table and the training images {split.images.shape[1:]}, "
             f"received {len(table)} rows and an array of {variants.shape}; run `dvc repro augment`"
         )
-    labelled = np.flatnonzero(split.index["label"] != "")
     rows = np.concatenate([labelled, len(split.images) + np.arange(len(variants))])
-    labels = [*split.index["label"].iloc[labelled], *table["label"]]
-    return _batches([split.images, variants], rows, labels, classes, params, params.seed)
+    table = split.index.iloc[np.concatenate([labelled, table["row"].to_numpy(int)])]
+    return _batches([split.images, variants], rows, table, classes, encoding, params, seed)
 
 
-def validation_batches(split: Split, classes: list[str], params: Params) -> training.Batches:
-    """Return the labelled validation images in their own order."""
+def validation_batches(split: Split, classes: list[str], encoding: Encoding, params: Params) -> ImageBatches:
+    """Return the labelled validation images in their own order, neither smoothed nor weighted."""
     labelled = np.flatnonzero(split.index["label"] != "")
-    return _batches([split.images], labelled, split.index["label"].iloc[labelled].tolist(), classes, params, None)
+    plain = params.model_copy(update={"label_smoothing": 0.0, "class_balance": 0.0})
+    return _batches([split.images], labelled, split.index.iloc[labelled], classes, encoding, plain, None)
 
 
 def _batches(
-    arrays: list[np.ndarray], rows: np.ndarray, labels: list[str], classes: list[str], params: Params, seed: int | None
-) -> training.Batches:
+    arrays: list[np.ndarray],
+    rows: np.ndarray,
+    table: pd.DataFrame,
+    classes: list[str],
+    encoding: Encoding,
+    params: Params,
+    seed: int | None,
+    ranges: VariationParams | None = None,
+) -> ImageBatches:
     if not len(rows):
         raise InputError("train: training and validation need labelled images, received none; see fetch.local in docs/")
-    numbers = np.array([classes.index(label) for label in labels])
-    return training.Batches(arrays, rows, numbers, len(classes), params.batch_size, seed)
+    numbers = np.array([classes.index(label) for label in table["label"]])
+    wanted = targets(numbers, len(classes), params.label_smoothing, params.class_balance)
+    columns = encode(table, encoding) if width(encoding) else None
+    return ImageBatches(arrays, rows, wanted, params.batch_size, seed, ranges, columns)
+
+
+def answers(model: keras.Model, batches: ImageBatches, mirror: bool) -> np.ndarray:
+    """Return the probabilities (N, K) of the images of `batches`, made as prediction makes them."""
+    images, columns = batches.arrays[0], batches.columns
+    parts = []
+    for at in range(0, len(batches.rows), BATCH):
+        own = None if columns is None else columns[at : at + BATCH]
+        parts.append(model_answer(model, images[batches.rows[at : at + BATCH]], own, mirror))
+    return np.concatenate(parts)
 
 
 def code() -> list[Path]:
@@ -139,7 +176,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("train", type=Path, help="training folder that preprocess wrote")
     parser.add_argument("val", type=Path, help="validation folder that preprocess wrote")
-    parser.add_argument("augmented", type=Path, help="folder that augment wrote")
+    parser.add_argument("augmented", type=Path, help="folder of variants that augment wrote")
     parser.add_argument("out", type=Path, help="folder to write")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     args = parser.parse_args()

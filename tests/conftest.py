@@ -49,7 +49,13 @@ def tiny_params(**changes):
     small = {
         "fetch": {"source": "local"},
         "preprocess": {"size": 32, "duplicates": "drop"},
-        "train": {"filters": [4], "pools": [2], "dense": 8, "epochs": 2, "kernel": 3, "stride": 1},
+        "train": {
+            "residual": {"widths": [4, 8], "depth": 1, "patch": 4},
+            "cnn": {"filters": [4], "pools": [2], "dense": 8, "kernel": 3, "stride": 1},
+            "epochs": 2,
+            "warmup_epochs": 1,
+            "averaging": 0.5,
+        },
         "evaluate": {"bootstrap": 100},
         "segment": {"bootstrap": 100},
     }
@@ -84,7 +90,8 @@ def processed(tmp_path_factory, raw):
     from stages import preprocess
 
     out = tmp_path_factory.mktemp("processed") / "processed"
-    preprocess.run(check(tiny_params()["preprocess"], preprocess.Params, "preprocess"), raw, out)
+    exclude = PARAMS.with_name("exclude.csv")
+    preprocess.run(check(tiny_params()["preprocess"], preprocess.Params, "preprocess"), raw, exclude, out)
     return out
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 from conftest import tiny_params
 
-from brainmri.augmentation import vary
+from brainmri.augmentation import VariationParams, draw, vary
+from brainmri.files import read_json
 from brainmri.index import read_split
 from brainmri.params import check
 from stages import augment
@@ -24,6 +25,12 @@ def test_every_variant_can_be_made_again_from_its_row(processed, augmented):
         np.testing.assert_array_equal(images[at], vary(split.images[row["row"]], row))
 
 
+def test_training_can_draw_more_from_the_ranges(augmented):
+    ranges = check(read_json(augmented / "ranges.json"), VariationParams, "ranges.json")
+    assert ranges.rotation_deg == tiny_params()["augment"]["rotation_deg"]
+    assert set(draw(1, ranges, np.random.default_rng(0))) < set(pd.read_csv(augmented / "index.csv"))
+
+
 def test_balance_gives_every_class_as_many(processed, tmp_path):
     _, table = run(processed, tmp_path / "out", balance=True, copies=2)
     originals = read_split(processed / "train").index["label"].value_counts()
@@ -40,7 +47,7 @@ def test_no_copies_is_an_empty_set_with_a_preview(processed, tmp_path):
 
 def test_two_runs_write_the_same_bytes_and_another_seed_does_not(processed, augmented, tmp_path):
     run(processed, tmp_path / "same")
-    for name in ("variants/images.npy", "variants/index.csv", "preview.png"):
+    for name in ("variants/images.npy", "variants/index.csv", "variants/ranges.json", "preview.png"):
         assert (tmp_path / "same" / name).read_bytes() == (augmented.parent / name).read_bytes(), name
     other, _ = run(processed, tmp_path / "other", seed=1)
     assert not np.array_equal(other, np.load(augmented / "images.npy"))

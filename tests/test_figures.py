@@ -11,16 +11,29 @@ EPOCHS = pd.DataFrame(
     {"epoch": [1, 2, 3], "loss": [1, 0.5, 0.2], "accuracy": [0.4, 0.6, 0.9],
      "val_loss": [1.1, 0.6, 0.7], "val_accuracy": [0.4, 0.7, 0.6]}
 )  # fmt: skip
-BINS = pd.DataFrame({"low": [0, 0.5], "high": [0.5, 1], "accuracy": [np.nan, 0.8], "count": [0, 5]})
+BINS = pd.DataFrame(
+    {"when": ["before", "before", "after", "after"], "low": [0, 0.5] * 2, "high": [0.5, 1] * 2,
+     "confidence": [np.nan, 0.9, np.nan, 0.8], "accuracy": [np.nan, 0.8] * 2, "count": [0, 5] * 2}
+)  # fmt: skip
+SCORES = pd.DataFrame(
+    [("classifier", "whole", "accuracy", 0.9, 0.8, 0.95), ("classifier", "whole", "macro F1", 0.8, 0.7, 0.9),
+     ("commonest class", "twin_free", "accuracy", 0.3, np.nan, np.nan)],
+    columns=["who", "part", "metric", "value", "low", "high"],
+)  # fmt: skip
+RISK = pd.DataFrame({"coverage": [0.1, 1], "risk": [0, 0.2]})
+COUNTS = np.array([[3, 1], [0, 0]])
 LEVELS = pd.DataFrame({"label": "glioma", "stage": "before", "level": [0, 4, 8], "share": [0.2, 0.3, 0.5]})
 CURVE = pd.DataFrame({"label": "glioma", "x": [0, 0, 1], "y": [0, 1, 1]})
 DICE = pd.DataFrame({"method": "kmeans", "label": ["", "glioma"], "dice": [0.1, 0.4]})
 
 CHARTS = {
     "curves": lambda path: figures.curves(path, EPOCHS, "simulated data"),
-    "confusion": lambda path: figures.confusion(path, np.array([[3, 1], [0, 0]]), ["a", "b"], "simulated data"),
+    "confusion": lambda path: figures.confusion(path, {"whole": COUNTS, "twin-free": COUNTS}, ["a", "b"], "x"),
+    "scores": lambda path: figures.scores(path, SCORES, "simulated data"),
+    "coverage_risk": lambda path: figures.coverage_risk(path, RISK, 0.8, 0.9, "simulated data"),
+    "no answers": lambda path: figures.coverage_risk(path, RISK, 0.0, None, "simulated data"),
     "by_label": lambda path: figures.by_label(path, CURVE, "x", "y", "ROC", {"glioma": 0.5}, "simulated data"),
-    "reliability": lambda path: figures.reliability(path, BINS, 0.1, "simulated data"),
+    "reliability": lambda path: figures.reliability(path, BINS, {"before": 0.2, "after": 0.1}, "x"),
     "histograms": lambda path: figures.histograms(path, LEVELS, ["glioma"], "simulated data"),
     "counts": lambda path: figures.counts(path, {"train": {"a": 3}, "test": {"a": 1, "unlabelled": 2}}, ["a"], "x"),
     "dice": lambda path: figures.dice(path, DICE, ["glioma"], "simulated data"),
@@ -46,6 +59,19 @@ def test_the_kept_epoch_and_the_note_are_written_on_the_curves(tmp_path, monkeyp
     assert [text.get_text() for text in figure.texts] == ["simulated data"]
     assert "epoch kept: 2" in [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     plt.close(figure)
+
+
+def test_the_chart_of_scores_shows_each_value_where_it_is(tmp_path, monkeypatch):
+    kept = []
+    monkeypatch.setattr(plt, "close", kept.append)
+    figures.scores(tmp_path / "a.png", SCORES, "simulated data")
+    monkeypatch.undo()
+    left, right = kept[0].axes
+    assert [text.get_text() for text in left.texts] == ["0.900", "0.300"]
+    assert [text.get_text() for text in right.texts] == ["0.800"]
+    assert [tick.get_text() for tick in left.get_yticklabels()] == ["classifier", "commonest class"]
+    assert "simulated data" in [text.get_text() for text in kept[0].texts]
+    plt.close(kept[0])
 
 
 def test_outlines_lie_on_the_border_of_the_mask():

@@ -47,6 +47,41 @@ def test_decode_of_colour_agrees_with_pillow():
     assert np.abs(decoded.astype(int) - expected).max() <= 1
 
 
+MODES = {
+    "PNG": ["1", "L", "I;16", "P", "RGB", "LA", "RGBA"],
+    "JPEG": ["L", "RGB", "CMYK"],
+    "BMP": ["1", "L", "P", "RGB"],
+    "TIFF": ["1", "L", "I;16", "P", "RGB", "RGBA", "CMYK"],
+}
+
+
+@pytest.mark.parametrize(("form", "mode"), [(form, mode) for form, modes in MODES.items() for mode in modes])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_the_mode_is_what_pillow_says(form, mode, progressive):
+    rng = np.random.default_rng(0)
+    deep = Image.fromarray(rng.integers(0, 60000, (9, 7)).astype(np.uint16))
+    plain = Image.fromarray(rng.integers(0, 256, (9, 7, 3), dtype=np.uint8))
+    file = io.BytesIO()
+    (deep if mode == "I;16" else plain.convert(mode)).save(file, form, progressive=progressive)
+    expected = Image.open(file).mode
+    assert images.decode(file.getvalue())[1] == expected
+    assert images._plain_mode(file.getvalue()) in (expected, None)
+
+
+def test_a_common_file_is_read_without_pillow(monkeypatch):
+    monkeypatch.setattr(Image, "open", None)
+    grey = np.zeros((3, 3), np.uint8)
+    modes = [images.decode(encoded(a, s))[1] for a in (grey, np.dstack([grey] * 3)) for s in (".png", ".jpg")]
+    assert modes == ["L", "L", "RGB", "RGB"]
+
+
+def test_a_transparent_colour_in_a_png_is_black():
+    file = io.BytesIO()
+    Image.fromarray(np.array([[10, 200]], np.uint8)).save(file, "PNG", transparency=200)
+    decoded, _ = images.decode(file.getvalue())
+    np.testing.assert_array_equal(decoded, [[10, 0]])
+
+
 def test_what_is_transparent_is_black():
     picture = np.full((2, 2, 4), 255, np.uint8)
     picture[0, :, 3] = 0
@@ -84,6 +119,15 @@ def test_to_square_averages_by_area():
     square, scale = images.to_square(image, 2, "pad")
     np.testing.assert_array_equal(square, [[100, 10], [8, 1]])
     assert scale == (0.5, 0.5)
+
+
+@pytest.mark.parametrize(("height", "width"), [(224, 224), (256, 256), (512, 512), (300, 224), (129, 700), (1000, 990)])
+def test_to_square_is_close_to_the_exact_mean_by_area(height, width):
+    noise = np.random.default_rng(0).integers(0, 256, (height, width), dtype=np.uint8)
+    image = cv2.GaussianBlur(noise, (0, 0), 2)
+    square, _ = images.to_square(image, 128, "stretch")
+    exact = cv2.resize(image, (128, 128), interpolation=cv2.INTER_AREA).astype(float)
+    assert np.sqrt(np.mean((square - exact) ** 2)) < 0.1 * exact.std()
 
 
 def test_to_square_pads_and_does_not_squash():
@@ -125,6 +169,16 @@ def test_head_is_the_largest_thing_with_its_holes_filled():
     assert abs(int(inside.sum()) - 24 * 24) < 110  # the blur moves the border by a pixel at most
 
 
+def test_head_keeps_dark_tissue_and_leaves_a_label_below_it():
+    frame = np.zeros((40, 40), np.uint8)
+    frame[5:30, 5:30] = 60  # below the threshold between the background and what is bright, above half of it
+    frame[10:25, 10:25] = 200
+    frame[36:39, 36:39] = 255
+    inside = images.head(frame)
+    assert inside[6:29, 6:29].all()
+    assert not inside[34:].any()
+
+
 def test_head_of_a_constant_image_is_empty():
     assert not images.head(np.full((20, 20), 50, np.uint8)).any()
 
@@ -156,8 +210,24 @@ def test_windows_do_not_depend_on_depth():
     np.testing.assert_allclose(deep.astype(int), images.windowed(square, inside, params()).astype(int), atol=1)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_windows_agree_with_numpy(dtype):
+    square = np.random.default_rng(1).integers(0, 200, (16, 16)).astype(dtype)
+    channels = images.windowed(square, square > 20, params())
+    for channel, shares in enumerate(PARAMS["windows"]):
+        low, high = np.percentile(square[square > 20], shares, method="inverted_cdf").astype(float)
+        expected = np.clip(np.rint(255 * (square - low) / (high - low)), 0, 255)
+        np.testing.assert_array_equal(channels[..., channel], expected)
+
+
 def test_a_constant_image_windows_to_0():
     assert not images.windowed(np.full((8, 8), 77, np.uint8), np.zeros((8, 8), bool), params()).any()
+
+
+def test_a_window_without_width_is_0_throughout():
+    square = np.full((10, 10), 50, np.uint8)
+    square[0] = 200
+    assert not images.windowed(square, np.ones((10, 10), bool), params(windows=[[10, 60]])).any()
 
 
 def test_params_refuse_a_window_upside_down():

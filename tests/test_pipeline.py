@@ -16,7 +16,7 @@ from conftest import CLASSES, draw_scan, tiny_params
 
 pytestmark = [pytest.mark.slow, pytest.mark.pipeline]
 ROOT = Path(__file__).parent.parent
-STAGES = ["fetch", "preprocess", "augment", "train", "evaluate", "segment", "report"]
+STAGES = ["fetch", "preprocess", "probe", "augment", "train", "evaluate", "segment", "report"]
 
 
 def sh(project, *words, ok=True):
@@ -114,9 +114,10 @@ def test_a_colour_of_a_gallery_reruns_no_training(clean):
     [
         ("brainmri/phantom.py", ["fetch"]),
         ("brainmri/images.py", ["preprocess"]),
-        ("brainmri/augmentation.py", ["augment"]),
+        ("brainmri/augmentation.py", ["augment", "train"]),
         ("brainmri/networks.py", ["train"]),
-        ("brainmri/scores.py", ["evaluate", "report"]),
+        ("brainmri/scores.py", ["evaluate", "probe", "report"]),
+        ("exclude.csv", ["preprocess"]),
         ("brainmri/kmeans.py", ["segment"]),
         ("brainmri/galleries.py", ["augment", "evaluate", "preprocess", "segment"]),
         ("brainmri/errors.py", sorted(STAGES)),
@@ -131,12 +132,12 @@ def test_a_change_to_a_file_reruns_the_stages_that_import_it(clean, file, stages
 def test_two_branches_are_compared_offline(clean):
     sh(clean, "git", "checkout", "--quiet", "-b", "dropout")
     params = (clean / "params.yaml").read_text()
-    (clean / "params.yaml").write_text(params.replace("dropout: 0.5", "dropout: 0.1").replace("epochs: 2", "epochs: 3"))
+    (clean / "params.yaml").write_text(params.replace("dropout: 0.2", "dropout: 0.1").replace("epochs: 2", "epochs: 3"))
     assert stages_run(sh(clean, "dvc", "repro")) == ["train", "evaluate", "report"]
     commit(clean, "less dropout")
     params = json.loads(sh(clean, "dvc", "params", "diff", "main", "dropout", "--json"))["params.yaml"]
     assert {name: (both["old"], both["new"]) for name, both in params.items()} == {
-        "train.dropout": (0.5, 0.1),
+        "train.dropout": (0.2, 0.1),
         "train.epochs": (2, 3),
     }
     metrics = json.loads(sh(clean, "dvc", "metrics", "diff", "main", "dropout", "--json"))

@@ -8,7 +8,7 @@ import pytest
 from conftest import tiny_params
 
 from brainmri import manifest
-from brainmri.errors import InputError
+from brainmri.errors import InputError, ParamsError
 from brainmri.index import COLUMNS, read_split
 from brainmri.params import check
 from stages import preprocess
@@ -16,6 +16,14 @@ from stages import preprocess
 
 def params(**changes):
     return check(tiny_params(preprocess=changes)["preprocess"], preprocess.Params, "preprocess")
+
+
+def run(section, raw, out, excluded=()):
+    """Run the stage with a file of excluded (image id, reason) beside `out`."""
+    lines = [f"{image},{reason}\n" for image, reason in excluded]
+    exclude = out.with_name("exclude.csv")
+    exclude.write_text("image_id,reason\n" + "".join(lines))
+    preprocess.run(section, raw, exclude, out)
 
 
 def summary(out):
@@ -56,7 +64,7 @@ def test_the_planted_twin_is_found_and_its_training_copy_dropped(processed):
 
 
 def test_report_keeps_the_training_copy(raw, tmp_path):
-    preprocess.run(params(duplicates="report"), raw, tmp_path / "out")
+    run(params(duplicates="report"), raw, tmp_path / "out")
     found = summary(tmp_path / "out")
     assert "dropped" not in found["images"]
     assert found["twins"]["test_with_training_twin"] == {"glioma": 1}
@@ -70,7 +78,7 @@ def test_patients_are_not_divided(processed):
 
 
 def test_two_runs_write_the_same_bytes(raw, processed, tmp_path):
-    preprocess.run(params(), raw, tmp_path / "out")
+    run(params(), raw, tmp_path / "out")
     files = sorted(path.relative_to(processed) for path in processed.rglob("*") if path.is_file())
     assert len(files) >= 15
     for name in files:
@@ -87,7 +95,7 @@ def test_class_names_that_look_like_nothing_or_numbers_stay_text(raw, tmp_path):
         dict(zip(sorted(set(table["label"])), ["1", "NA", "None", "null"], strict=True))
     )
     table.to_csv(copy / "manifest.csv", index=False)
-    preprocess.run(params(), copy, tmp_path / "out")
+    run(params(), copy, tmp_path / "out")
     assert summary(tmp_path / "out")["classes"] == ["1", "NA", "None", "null"]
     assert set(read_split(tmp_path / "out/test").index["label"]) == {"1", "NA", "None", "null"}
 
@@ -100,7 +108,7 @@ def test_twins_are_told_of_images_whose_split_is_drawn_too(raw, tmp_path):
     table = manifest.read_manifest(copy)
     table["split"] = table["split"].where(table["split"] == "test", "")
     table.to_csv(copy / "manifest.csv", index=False)
-    preprocess.run(params(duplicates="report"), copy, tmp_path / "out")
+    run(params(duplicates="report"), copy, tmp_path / "out")
     # The copy has no split of its own, so that it goes where its twin is: into test.
     assert summary(tmp_path / "out")["twins"]["test_with_training_twin"] == {}
     assert read_split(tmp_path / "out/test").index["label"].value_counts()["glioma"] > 4
@@ -124,7 +132,7 @@ def with_bad_images(raw, tmp_path):
 
 
 def test_unreadable_images_are_named_and_counted(with_bad_images, tmp_path, capsys):
-    preprocess.run(params(max_bad=0.05), with_bad_images, tmp_path / "out")
+    run(params(max_bad=0.05), with_bad_images, tmp_path / "out")
     bad = summary(tmp_path / "out")["unreadable"]
     ids = manifest.read_manifest(with_bad_images)["image_id"][[0, 5]].tolist()
     assert [row["image_id"] for row in bad] == ids
@@ -136,5 +144,77 @@ def test_too_many_unreadable_images_stop_the_stage(with_bad_images, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out/earlier").touch()
     with pytest.raises(InputError, match=r"at most a share of 0.01 .* \(preprocess.max_bad\), received 2 of 64"):
-        preprocess.run(params(max_bad=0.01), with_bad_images, tmp_path / "out")
+        run(params(max_bad=0.01), with_bad_images, tmp_path / "out")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["earlier"]
+
+
+def test_excluded_images_leave_every_split_and_move_no_other(raw, processed, tmp_path):
+    gone = [read_split(processed / name).index["image_id"][1] for name in ("train", "val", "test")]
+    run(params(), raw, tmp_path / "out", [(gone[0], "cut off"), (gone[1], "wrong label"), (gone[2], "wrong label")])
+    for name in ("train", "val", "test"):
+        before = read_split(processed / name).index["image_id"]
+        after = read_split(tmp_path / "out" / name).index["image_id"]
+        assert after.tolist() == before[~before.isin(gone)].tolist()
+    found = summary(tmp_path / "out")
+    assert sum(found["images"]["excluded"].values()) == 3
+    assert {reason: sum(labels.values()) for reason, labels in found["excluded"].items()} == {
+        "cut off": 1,
+        "wrong label": 2,
+    }
+
+
+def test_an_excluded_test_image_keeps_no_copy_out_of_training(raw, processed, tmp_path):
+    index = read_split(processed / "test").index
+    run(params(), raw, tmp_path / "out", [(index["image_id"][index["training_twin"]].item(), "a copy")])
+    assert "dropped" not in summary(tmp_path / "out")["images"]
+
+
+def test_an_unreadable_image_that_is_excluded_stops_nothing(with_bad_images, tmp_path):
+    ids = manifest.read_manifest(with_bad_images)["image_id"][[0, 5]]
+    run(params(max_bad=0.01), with_bad_images, tmp_path / "out", [(name, "no image") for name in ids])
+    assert sum(summary(tmp_path / "out")["excluded"]["no image"].values()) == 2
+
+
+def test_an_unknown_id_is_refused_before_any_work(raw, tmp_path):
+    with pytest.raises(InputError, match="received 1 that are not \\(unknown\\)"):
+        run(params(), raw, tmp_path / "out", [("unknown", "why not")])
+    assert not (tmp_path / "out").exists()
+
+
+def test_neighbours_need_a_lower_similarity_than_twins():
+    with pytest.raises(ParamsError, match=r"a neighbour_threshold up to the twin_threshold, here 0\.98"):
+        params(neighbour_threshold=0.99)
+
+
+def relabelled(raw, tmp_path):
+    """Copy the stored set and give the planted training copy another label."""
+    import shutil
+
+    copy = tmp_path / "raw"
+    shutil.copytree(raw, copy)
+    table = manifest.read_manifest(copy)
+    table.loc[table["path"] == "train_glioma_0.png", "label"] = "pituitary"
+    table.to_csv(copy / "manifest.csv", index=False)
+    return copy
+
+
+def test_a_test_image_whose_twin_has_another_label_is_named(raw, tmp_path, capsys):
+    run(params(), relabelled(raw, tmp_path), tmp_path / "out")
+    conflicts = pd.read_csv(tmp_path / "out/summary/conflicts.csv")
+    assert sorted(zip(conflicts["split"], conflicts["label"], strict=True)) == [
+        ("dropped", "pituitary"),
+        ("test", "glioma"),
+    ]
+    named = conflicts["image_id"][conflicts["split"] == "test"].item()
+    assert f"test image {named} (glioma) has a twin with another label" in capsys.readouterr().err
+    assert summary(tmp_path / "out")["twins"]["label_conflicts"] == 1
+
+
+def test_drop_neighbours_leaves_no_neighbour_of_a_test_image(raw, tmp_path):
+    run(params(duplicates="drop_neighbours", neighbour_threshold=0.9), raw, tmp_path / "out")
+    groups = {
+        name: set(read_split(tmp_path / "out" / name).index["neighbour_group"]) for name in ("train", "val", "test")
+    }
+    assert not groups["train"] & (groups["val"] | groups["test"])
+    assert not groups["val"] & groups["test"]
+    assert sum(summary(tmp_path / "out")["twins"]["dropped"].get("neighbour", {}).values()) > 0

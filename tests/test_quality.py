@@ -1,16 +1,19 @@
 """Figures of scan quality."""
 
+import cv2
 import numpy as np
 import pytest
+from scipy import ndimage, stats
 
 from brainmri import quality as module
+from brainmri.images import eight_bit, level_counts
 from brainmri.quality import COLUMNS
 
 EVERYWHERE = np.ones((64, 64), bool)
 
 
 def quality(image, inside):
-    return module.quality(image, image, inside)
+    return module.quality(image, inside, level_counts(image, inside), level_counts(eight_bit(image), inside))
 
 
 def test_noise_estimate_finds_the_noise_that_was_put_in():
@@ -27,8 +30,6 @@ def test_contrast_and_entropy_of_two_levels():
 
 
 def test_blur_lowers_sharpness():
-    import cv2
-
     sharp = np.kron(np.indices((16, 16)).sum(0) % 2, np.ones((4, 4))).astype(np.uint8) * 200
     blurred = cv2.GaussianBlur(sharp, (5, 5), 0)
     assert quality(blurred, EVERYWHERE)["sharpness"] < 0.7 * quality(sharp, EVERYWHERE)["sharpness"]
@@ -49,3 +50,21 @@ def test_an_empty_head_has_no_figures():
     assert set(figures) == set(COLUMNS)
     assert figures.pop("head_fraction") == 0
     assert np.isnan(list(figures.values())).all()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_figures_agree_with_numpy_and_scipy(dtype):
+    rng = np.random.default_rng(0)
+    image = cv2.GaussianBlur(rng.integers(0, np.iinfo(dtype).max, (40, 40)).astype(dtype), (5, 5), 0)
+    inside = np.zeros((40, 40), bool)
+    inside[5:30, 8:35] = True
+    values, levels = image[inside].astype(float), eight_bit(image)[inside]
+    second = np.array([1, -2, 1])
+    noise = np.abs(ndimage.convolve(image.astype(float), np.outer(second, second), mode="mirror"))[inside].mean()
+    edges = ndimage.laplace(image.astype(float), mode="mirror")[inside]
+    low, high = (np.sort(levels)[int(np.ceil(share * levels.size)) - 1].astype(int) for share in (0.05, 0.95))
+    figures = quality(image, inside)
+    assert figures["snr"] == pytest.approx(values.mean() / (np.sqrt(np.pi / 2) / 6 * noise), rel=1e-4)
+    assert figures["sharpness"] == pytest.approx(edges.var() / values.var(), rel=1e-4)
+    assert figures["entropy_bits"] == pytest.approx(stats.entropy(np.bincount(levels), base=2))
+    assert figures["contrast"] == pytest.approx((high - low) / (high + low))

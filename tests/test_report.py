@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
@@ -9,7 +11,7 @@ from conftest import tiny_params
 
 from brainmri.errors import ArtifactError
 from brainmri.params import check
-from stages import evaluate, report, segment
+from stages import evaluate, probe, report, segment
 
 pytestmark = pytest.mark.slow
 
@@ -23,27 +25,31 @@ def found(raw, processed, classifier, tmp_path_factory):
         check(params["evaluate"], evaluate.Params, "evaluate"), classifier, processed / "test", place / "evaluation"
     )
     segment.run(check(params["segment"], segment.Params, "segment"), processed / "test", place / "segmentation")
-    return [raw, processed / "summary", classifier, place / "evaluation", place / "segmentation"]
+    splits = [processed / name for name in ("train", "val", "test")]
+    probe.run(check(params["probe"], probe.Params, "probe"), *splits, place / "probes")
+    parts = [place / name for name in ("evaluation", "segmentation")]
+    return [raw, processed / "summary", place / "probes", classifier, *parts]
 
 
 def test_metrics_are_those_of_the_stages(found, tmp_path):
     report.run(*found, tmp_path / "metrics", tmp_path / "plots")
     metrics = {path.stem: json.loads(path.read_text()) for path in (tmp_path / "metrics").iterdir()}
-    assert set(metrics) == {"data", "classify", "segment"}
-    scores = json.loads((found[3] / "scores.json").read_text())
+    assert set(metrics) == {"data", "probe", "classify", "segment"}
+    scores = json.loads((found[4] / "scores.json").read_text())
     assert metrics["classify"]["whole"] == scores["whole"]
-    curves = pd.read_csv(found[2] / "curves.csv")
+    assert metrics["probe"] == json.loads((found[2] / "scores.json").read_text())
+    curves = pd.read_csv(found[3] / "curves.csv")
     assert metrics["classify"]["validation"]["loss"] == pytest.approx(curves["val_loss"].min())
     assert metrics["data"]["simulated"] is False
     assert metrics["data"]["unreadable"] == 0
-    assert metrics["segment"] == json.loads((found[4] / "scores.json").read_text())
+    assert metrics["segment"] == json.loads((found[5] / "scores.json").read_text())
 
 
 def test_two_runs_write_the_same_bytes(found, tmp_path):
     for name in ("a", "b"):
         report.run(*found, tmp_path / name / "metrics", tmp_path / name / "plots")
     files = [path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*") if path.is_file()]
-    assert len(files) == 16
+    assert len(files) == 20
     for name in files:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
 
@@ -58,8 +64,29 @@ def test_what_goes_into_git_names_no_file_and_no_patient(found, set_manifest, tm
 
 def test_a_missing_table_is_named(found, tmp_path):
     evaluation = tmp_path / "evaluation"
-    shutil.copytree(found[3], evaluation)
+    shutil.copytree(found[4], evaluation)
     (evaluation / "roc.csv").unlink()
     with pytest.raises(ArtifactError, match=r"evaluation: should hold roc\.csv, received no such file"):
-        report.run(*found[:3], evaluation, found[4], tmp_path / "metrics", tmp_path / "plots")
+        report.run(*found[:4], evaluation, found[5], tmp_path / "metrics", tmp_path / "plots")
     assert not (tmp_path / "metrics").exists()
+
+
+def test_the_report_needs_no_tensorflow():
+    code = "import sys, stages.report; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_twin_free_images_have_their_own_confusion():
+    table = pd.DataFrame(
+        {
+            "label": ["a", "a", "b"],
+            "predicted": ["a", "b", "b"],
+            "training_twin": [True, False, False],
+            "training_neighbour": [False, False, True],
+        }
+    )
+    found = report.confusions(table, ["a", "b"])
+    assert {name: counts.tolist() for name, counts in found.items()} == {
+        "whole": [[1, 1], [0, 1]], "twin-free": [[0, 1], [0, 1]],
+    }  # fmt: skip
+    assert list(report.confusions(table[:1], ["a", "b"])) == ["whole"]

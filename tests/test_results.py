@@ -28,11 +28,12 @@ def test_tables_hold_the_numbers_of_every_run(tmp_path):
     for name in ("b", "a"):
         (tmp_path / f"{name}.json").write_text(json.dumps(run(name)))
     table = results.tables(tmp_path)
-    assert "| a | 8 | 0.625 (0.500 to 0.750) | 0.600 (0.500 to 0.750) | 0.100 | 8 | 0.625 (0.500 to 0.750) |" in table
+    assert "| a | all, 8 | 0.625 (0.500 to 0.750) |  | 0.600 (0.500 to 0.750) | 0.100 |  |  |" in table
+    assert "| a | twin-free, 8 | 0.625 (0.500 to 0.750) |" in table
     assert "| a | glioma | 4 | 0.500 | 0.250 | 0.750 | 0.375 (0.500 to 0.750) | 4 |" in table
     assert "| a | kmeans | 6 | 0.125 (0.500 to 0.750) | 50.0 | 0.500 |" in table
     assert "- a: `dvc repro` at commit `0123456789`" in table
-    assert table.index("| a | 8") < table.index("| b | 8")
+    assert table.index("| a | all, 8") < table.index("| b | all, 8")
 
 
 def test_a_score_that_is_not_defined_is_written_so(tmp_path):
@@ -42,9 +43,39 @@ def test_a_score_that_is_not_defined_is_written_so(tmp_path):
     assert "| a | glioma | 4 | 0.500 | 0.250 | not defined | not defined | 4 |" in results.tables(tmp_path)
 
 
-def test_a_run_without_twin_free_images_says_so(tmp_path):
+def test_a_run_without_twin_free_images_has_no_row_for_them(tmp_path):
     (tmp_path / "a.json").write_text(json.dumps(run(twin_free=False)))
-    assert "| none |  |" in results.tables(tmp_path)
+    assert "twin-free," not in results.tables(tmp_path)
+
+
+def test_seeds_and_probes_stand_beside_the_classifier(tmp_path):
+    content = run()
+    part = {"mean": {"accuracy": 0.75}, "sd": {"accuracy": 0.0125}}
+    content["metrics"]["classify"]["repeats"] = {"seeds": 3, "whole": part}
+    content["metrics"]["probe"] = {
+        "nearest_neighbour": {"whole": {"accuracy": 0.25}},
+        "metadata": {"whole": {"accuracy": 0.5}},
+    }
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    table = results.tables(tmp_path)
+    assert "| 0.750 ± 0.013 (3) | 0.600 (0.500 to 0.750) | 0.100 | 0.250 | 0.500 |" in table
+    assert "| a | twin-free, 8 | 0.625 (0.500 to 0.750) |  |" in table
+
+
+def test_a_score_on_another_set_has_a_table_of_its_own(tmp_path):
+    scores = {"images": 7, "accuracy": 0.5, "macro": {"f1": 0.25}}
+    result = {
+        "scores": scores,
+        "ci95": {"accuracy": INTERVAL, "macro": {"f1": INTERVAL}},
+        "counts": {"training_twins": {"glioma": 2, "notumor": 1}},
+    }
+    (tmp_path / "external").mkdir()
+    content = {"name": "a on b", "command": "brainmri external", "commit": "abcdef0123456789", "result": result}
+    (tmp_path / "external/a.json").write_text(json.dumps(content))
+    (tmp_path / "a.json").write_text(json.dumps(run()))
+    table = results.tables(tmp_path)
+    assert "| a on b | 7 | 3 | 0.500 (0.500 to 0.750) | 0.250 (0.500 to 0.750) |" in table
+    assert "- a on b: `brainmri external` at commit `abcdef0123`" in table
 
 
 def test_only_what_stands_between_the_marks_is_written(tmp_path):

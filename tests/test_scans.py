@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from brainmri.errors import InputError
-from brainmri.images import ImageParams
+from brainmri.images import ImageParams, eight_bit
 from brainmri.scans import read_scan, read_scans
 
 PARAMS = ImageParams(size=16, fit="pad", window_source="percentile", windows=[[0.0, 100.0]])
@@ -39,6 +39,25 @@ def test_histograms_add_up_to_one_by_label_and_stage(tmp_path):
     table = read_scans(stored, 3, PARAMS, tmp_path).histograms
     assert set(table["stage"]) == {"before", "window 1"}
     np.testing.assert_allclose(table.groupby(["label", "stage"])["share"].sum(), 1)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_histograms_count_the_levels_of_file_and_windows(dtype):
+    image = np.random.default_rng(0).integers(0, 200, (16, 16)).astype(dtype)
+    scan = read_scan(png(image), None, PARAMS)
+    inside = scan.inside if scan.inside.any() else np.ones((16, 16), bool)
+    for counted, picture in zip(scan.counts, [eight_bit(image), scan.channels[..., 0]], strict=True):
+        np.testing.assert_array_equal(counted, np.bincount(picture[inside], minlength=256))
+
+
+def test_every_row_of_the_arrays_is_its_own_image(tmp_path):
+    turned = [np.rot90(IMAGE + np.tri(32, dtype=np.uint8), at) for at in range(3)]
+    stored = [(row(), png(image), mask) for image, mask in zip(turned, [png(MASK), None, png(MASK)], strict=True)]
+    scans = read_scans(stored, 4, PARAMS, tmp_path)
+    for at, image in enumerate(turned):
+        np.testing.assert_array_equal(scans.images[at], read_scan(png(image), None, PARAMS).channels)
+    assert [mask.any() for mask in scans.masks] == [True, False, True, False]
+    assert scans.images.shape == (4, 16, 16, 1)
 
 
 def test_bad_images_are_kept_aside_and_rows_close_up(tmp_path):

@@ -11,6 +11,7 @@ from brainmri import splits
 
 def table(count, **columns):
     base = {"split": "train", "label": "glioma", "patient": "", "number": -1, "group": np.arange(count)}
+    base["neighbour_group"] = columns.get("group", base["group"])
     return pd.DataFrame({name: columns.get(name, value) for name, value in base.items()}, index=range(count))
 
 
@@ -91,3 +92,17 @@ def test_another_seed_draws_another_split():
 def test_units_follow_chains_of_patients_and_twins(chain):
     rows = table(4, patient=[f"p{a}" for a, _ in chain], group=[b for _, b in chain])
     assert splits.units(rows).nunique() == 1
+
+
+def test_neighbours_stay_together_where_no_patient_is_named():
+    rows = table(40, neighbour_group=np.arange(40) // 4)
+    split, unit = assign(rows)
+    assert (split.groupby(rows["neighbour_group"]).nunique() == 1).all()
+    assert unit.nunique() == 10
+
+
+def test_neighbours_do_not_join_patients_nor_blocks_of_numbers():
+    named = table(6, patient=[*"aabbcc"], neighbour_group=[0] * 6)
+    assert splits.units(named).nunique() == 3
+    numbered = table(100, number=np.arange(100), label="", neighbour_group=[0] * 100)
+    assert splits.units(numbered).nunique() == 2

@@ -1,0 +1,225 @@
+"""Training the seed's network (convolutions of 32 and 64 filters, a dense layer of 128) beside the usual ways to do it.
+
+Every side trains the same network with Adam at 0.001 in batches of 32, and varies images anew in every epoch by
+rotation, flip, zoom, shift and brightness. The input path is what each side does without the network. The roofline is
+what TensorFlow's own 3x3 convolution of 64 channels reaches on this machine in the same run.
+"""
+
+import argparse
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import keras
+import numpy as np
+import tensorflow as tf
+from keras.src.legacy.preprocessing.image import ImageDataGenerator
+from tqdm import tqdm
+
+from benchmarks.bench_augment import SAME, layers
+from benchmarks.common import (
+    CLASSES,
+    IMAGE_PARAMS,
+    Rounds,
+    arguments,
+    arrays,
+    cpu_seconds,
+    images,
+    in_turns,
+    rate,
+    ratio,
+    table,
+)
+from brainmri.batches import ImageBatches, targets
+from brainmri.manifest import SourceImage
+from brainmri.networks import cnn
+
+BATCH = 32
+SEED_ACCURACY = 0.9161  # what the project that this one began from reports
+PRECISIONS = ("float32", "mixed_bfloat16")
+
+
+def network(shape: tuple[int, ...]) -> keras.Model:
+    model = cnn(shape, len(CLASSES), [32, 64], [2, 2], kernel=3, stride=1, dense=128, dropout=0.5)
+    model.compile(keras.optimizers.Adam(1e-3), "categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def ours(pixels: np.ndarray, labels: np.ndarray, seed: int = 0) -> ImageBatches:
+    return ImageBatches([pixels], np.arange(len(pixels)), targets(labels, len(CLASSES)), BATCH, seed, SAME)
+
+
+def our_epoch(model: keras.Model | None, batches: ImageBatches, epoch: int = 0) -> None:
+    """Take the steps of `training.fit`."""
+    batches.shuffle(epoch)
+    for at in range(len(batches)):
+        batch = batches[at]
+        if model is not None:
+            {name: float(value) for name, value in model.train_on_batch(*batch, return_dict=True).items()}
+
+
+def recipe(pixels: np.ndarray, labels: np.ndarray) -> Any:
+    made = ImageDataGenerator(
+        rotation_range=SAME.rotation_deg,
+        horizontal_flip=SAME.horizontal_flip,
+        zoom_range=SAME.zoom,
+        width_shift_range=SAME.shift,
+        height_shift_range=SAME.shift,
+        brightness_range=(1 - SAME.brightness, 1 + SAME.brightness),
+        fill_mode="constant",
+        rescale=1 / 255,  # of what it gives: brightness_range makes black of images that are in [0, 1] before
+    )
+    return made.flow(pixels.astype(np.float32), np.eye(len(CLASSES))[labels], batch_size=BATCH, seed=0)
+
+
+def directory(pixels: np.ndarray, labels: np.ndarray, folder: Path) -> tf.data.Dataset:
+    for at, (image, label) in enumerate(zip(pixels, labels, strict=True)):
+        (folder / CLASSES[label]).mkdir(exist_ok=True)
+        cv2.imwrite(str(folder / CLASSES[label] / f"{at}.png"), image[..., ::-1])
+    found = keras.utils.image_dataset_from_directory(
+        folder, label_mode="categorical", image_size=pixels.shape[1:3], batch_size=BATCH, seed=0, verbose=False
+    )
+    augment = layers()
+    varied = found.map(lambda x, y: (augment(x, training=True) / 255, y), num_parallel_calls=tf.data.AUTOTUNE)
+    return varied.prefetch(tf.data.AUTOTUNE)
+
+
+def torch_side(
+    python: Path, precision: str, pixels: np.ndarray, labels: np.ndarray, folder: Path
+) -> Callable[[], float]:
+    """Start PyTorch in a process of its own; return what makes it train for an epoch."""
+    ranges = {name: getattr(SAME, name) for name in ("rotation_deg", "zoom", "shift", "brightness")}
+    np.savez(folder / "torch.npz", pixels=pixels, labels=labels, **ranges)
+    command = [str(python), str(Path(__file__).with_name("torch_side.py")), str(folder / "torch.npz"), precision]
+    worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def epoch() -> float:
+        assert worker.stdin
+        assert worker.stdout
+        print(file=worker.stdin, flush=True)
+        return float(worker.stdout.readline())
+
+    return epoch
+
+
+def roofline(precision: str) -> tuple[Callable[[], None], float]:
+    """Return a call that convolves, and its GFLOP."""
+    kind = tf.bfloat16 if precision == "mixed_bfloat16" else tf.float32
+    x, kernel = tf.ones((32, 64, 64, 64), kind), tf.ones((3, 3, 64, 64), kind)
+    convolve = tf.function(lambda: tf.nn.conv2d(x, kernel, 1, "SAME"))
+
+    def work() -> None:
+        for _ in range(10):
+            convolve()
+
+    return work, 10 * 2 * 32 * 64 * 64 * 9 * 64 * 64 / 1e9
+
+
+def training_gflop(model: keras.Model) -> float:
+    """Return the GFLOP of a training step, per image: forward, and twice that back but for the input's share."""
+    forward = []
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Conv2D | keras.layers.Dense):
+            places = np.prod(layer.output.shape[1:-1]) if isinstance(layer, keras.layers.Conv2D) else 1
+            forward.append(2 * places * np.prod(layer.kernel.shape) / 1e9)
+    return 3 * sum(forward) - forward[0]
+
+
+def speed(found: list[SourceImage], precision: str, args: argparse.Namespace) -> list[list[str]]:
+    keras.mixed_precision.set_dtype_policy(precision)
+    pixels, labels = arrays(found, "train")
+    count = len(pixels) // BATCH * BATCH
+    pixels, labels = pixels[:count], labels[:count]
+    models = [network(pixels.shape[1:]) for _ in range(3)]
+    mine, flow = ours(pixels, labels), recipe(pixels, labels)
+    convolve, gflop = roofline(precision)
+    with tempfile.TemporaryDirectory() as name:
+        (folder := Path(name) / "classes").mkdir()
+        files = directory(pixels, labels, folder)
+        sides: dict[str, Callable[[], Any]] = {
+            "ours": lambda: our_epoch(models[0], mine),
+            "ImageDataGenerator, fit": lambda: models[1].fit(flow, epochs=1, verbose=0),
+            "image_dataset_from_directory, layers, fit": lambda: models[2].fit(files, epochs=1, verbose=0),
+        }
+        inputs = [lambda: our_epoch(None, mine), lambda: [next(flow) for _ in range(len(flow))], lambda: list(files)]
+        alone = {f"{side}: input": work for side, work in zip(list(sides), inputs, strict=True)}
+        if args.torch_python:
+            sides["PyTorch"] = torch_side(args.torch_python, precision, pixels, labels, Path(name))
+        seconds = in_turns(sides | alone | {"roofline": convolve}, args.rounds)
+    peak = gflop / float(np.median(seconds["roofline"]))
+    work = training_gflop(models[0]) * count
+    rows = [row(seconds, side, precision, count, work, peak) for side in sides]
+    return rows if args.torch_python else [*rows, [precision, "PyTorch", *["skipped: no --torch-python"] * 4]]
+
+
+def row(seconds: Rounds, side: str, precision: str, count: int, gflop: float, peak: float) -> list[str]:
+    used = float(np.median(seconds[side]))
+    alone = seconds.get(f"{side}: input")
+    share = f"{np.median(alone) / used:.0%}" if alone else "not measured"
+    return [
+        precision,
+        side,
+        rate(seconds, side, count),
+        ratio(seconds, side, "ours"),
+        share,
+        f"{gflop / used / peak:.0%}",
+    ]
+
+
+def grey_copies(found: list[SourceImage], split: str) -> np.ndarray:
+    """Return images as the seed reads them: resized, three equal channels."""
+    chosen = [np.frombuffer(image.data, np.uint8) for image in found if image.split == split]
+    size = (IMAGE_PARAMS.size, IMAGE_PARAMS.size)
+    return np.stack([cv2.resize(cv2.imdecode(data, cv2.IMREAD_COLOR), size) for data in chosen])
+
+
+def until(epoch: Callable[[keras.Model, int], Any], x: np.ndarray, y: np.ndarray, seed: int, most: int) -> list[str]:
+    """Train until the seed's accuracy on images that were not trained on; return CPU seconds and epochs."""
+    keras.utils.set_random_seed(seed)
+    model = network(x.shape[1:])
+    used = best = 0.0
+    for at in range(most):
+        start = cpu_seconds()
+        epoch(model, at)
+        used += cpu_seconds() - start
+        given = np.concatenate([model.predict_on_batch(part) for part in np.array_split(x, 4)])
+        best = max(best, float((given.argmax(axis=1) == y).mean()))
+        if best >= SEED_ACCURACY:
+            return [f"{used:.1f}", str(at + 1)]
+    return [f"not in {used:.1f}", f"{most} (best accuracy {best:.3f})"]
+
+
+def accuracy(found: list[SourceImage], args: argparse.Namespace, most: int = 25) -> list[list[str]]:
+    keras.mixed_precision.set_dtype_policy("float32")
+    (pixels, labels), (held, true) = arrays(found, "train"), arrays(found, "test")
+    rows = []
+    for seed in tqdm(range(min(args.rounds, 3)), "until accurate"):
+        mine, flow = ours(pixels, labels, seed), recipe(grey_copies(found, "train"), labels)
+        test = grey_copies(found, "test")
+        once = until(
+            lambda model, at, mine=mine: our_epoch(model, mine, at), held.astype(np.float32) / 255, true, seed, most
+        )
+        rows.append([str(seed), "ours", *once])
+        once = until(
+            lambda model, _, flow=flow: model.fit(flow, verbose=0), test.astype(np.float32) / 255, true, seed, most
+        )
+        rows.append([str(seed), "notebook recipe", *once])
+    return rows
+
+
+def run(args: argparse.Namespace) -> str:
+    found = images(args)
+    header = ("precision", "side", "images per CPU second", "CPU seconds, ours = 1", "input path", "of the roofline")
+    return (
+        "## Training\n\n"
+        + table(header, [row for precision in PRECISIONS for row in speed(found, precision, args)])
+        + f"\nUntil an accuracy of {SEED_ACCURACY} on images of other patients, float32:\n\n"
+        + table(("seed", "side", "CPU seconds", "epochs"), accuracy(found, args))
+    )
+
+
+if __name__ == "__main__":
+    print(run(arguments(__doc__)))

@@ -1,0 +1,264 @@
+"""A comparison of two revisions as Markdown: for people, and for the text of a pull request."""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+ROWS = 20  # of a long table; JSON has them all
+BEYOND_CHANCE = 0.05
+NOTES = (
+    "Each interval is a 95 % bootstrap over units (what belongs together, such as the slices of a patient), each by "
+    "itself: of many rows, one in twenty excludes zero by chance. Shares are widened where fewer than five units tell "
+    "A and B apart. McNemar's test takes images for independent. Neither "
+    "tells how much another training seed would change. Not for clinical use."
+)
+
+
+def as_markdown(result: dict[str, Any]) -> str:
+    """Return the dictionary of `compare.compare` as Markdown: the verdict in the first line, then short tables."""
+    parts = [
+        f"**{verdict(result)}**",
+        _revisions(result),
+        *_scores(result),
+        *_predictions(result),
+        *_segmentation(result),
+        *_metrics(result),
+        *_params(result),
+        *_data(result),
+        *_missing(result),
+        NOTES,
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def verdict(result: dict[str, Any]) -> str:
+    """Return one line: what the data are, accuracy in A and B, the difference, and whether it is more than chance.
+
+    *Beyond chance* needs both: the paired interval leaves zero out, and McNemar's p is below 0.05.
+    """
+    data = _kinds(result["a"]["simulated"], result["b"]["simulated"])
+    if result["same_commit"]:
+        return (
+            f"{data}: {_name(result['a'])} and {_name(result['b'])} are the same revision, there is nothing to compare"
+        )
+    if result["images"] is None:
+        return f"{data}: predictions cannot be compared, because one revision or both lack them (see what is missing)"
+    if result["whole"] is None:
+        return f"{data}: predictions cannot be compared, because no image with the same label was scored in both"
+    row, test = result["whole"]["scores"]["accuracy"], result["whole"]["mcnemar"]
+    if result["whole"]["same"]:
+        return f"{data}: accuracy {_number(row['a'])} in both, every prediction is the same{_shared(result)}"
+    return (
+        f"{data}: accuracy {_number(row['a'])} → {_number(row['b'])}, {_change(row)}, "
+        f"McNemar {_p(test['p'])}: {_reading(row, test['p'])}{_shared(result)}"
+    )
+
+
+def _kinds(a: bool | None, b: bool | None) -> str:
+    names = {True: "simulated", False: "not simulated", None: "unknown whether simulated"}
+    if a == b:
+        return {True: "Simulated data", False: "Data not simulated", None: "Data of unknown kind"}[a]
+    return f"Different data ({names[a]} → {names[b]})"
+
+
+def _reading(row: dict[str, float | None], p: float) -> str:
+    low, high = row["low"], row["high"]
+    if low is None or high is None:
+        return "too few units for an interval, so nothing can be said"
+    excluded, unlikely = low > 0 or high < 0, p < BEYOND_CHANCE
+    if excluded and unlikely:
+        return "higher beyond chance" if low > 0 else "lower beyond chance"
+    if excluded or unlikely:
+        return f"not clear: the interval {'leaves zero out' if excluded else 'holds zero'}, the test says otherwise"
+    return "no difference beyond chance"
+
+
+def _shared(result: dict[str, Any]) -> str:
+    images = result["images"]
+    if not images["only_a"] and not images["only_b"] and not images["relabelled"]:
+        return ""
+    return f" (on the {result['whole']['images']} images that both scored under the same label: the test sets differ)"
+
+
+def _revisions(result: dict[str, Any]) -> str:
+    kinds = {True: "simulated", False: "not simulated", None: "unknown"}
+    sides = [result["a"], result["b"]]
+    rows = [["data", *(kinds[side["simulated"]] for side in sides)]]
+    if images := result["images"]:
+        totals = [images["both"] + images[key] for key in ("only_a", "only_b")]
+        rows.append(["test images", *map(str, totals)])
+        rows.append(["of these only here", str(images["only_a"]), str(images["only_b"])])
+        if images["relabelled"]:
+            rows.append(["in both, labels differ", *[str(images["relabelled"])] * 2])
+    return _table(["", *(f"{letter}: {_name(side)}" for letter, side in zip("AB", sides, strict=True))], rows)
+
+
+def _scores(result: dict[str, Any]) -> list[str]:
+    if result["whole"] is None:
+        return []
+    rows = []
+    for part, title in (("whole", ""), ("twin_free", "twin-free: ")):
+        names = result[part]["scores"] if result[part] else {}
+        for name, row in names.items():
+            if part == "whole" or name in ("accuracy", "macro.f1"):
+                rows.append([_text(f"{title}{name}"), _number(row["a"]), _number(row["b"]), _change(row)])
+    sizes = [f"{result['whole']['images']} images in {result['whole']['units']} units"]
+    free = result["twin_free"]
+    sizes.append(f"of these twin-free in both: {free['images']}" if free else "of these twin-free in both: none")
+    test = result["whole"]["mcnemar"]
+    line = (
+        f"Scored in both under the same label: {', '.join(sizes)}. Right in A alone: {test['only_a_right']}, "
+        f"in B alone: {test['only_b_right']} (McNemar, exact: {_p(test['p'])})."
+    )
+    return ["### Scores", line, _table(["Score", "A", "B", "B − A (95 % interval)"], rows)]
+
+
+def _predictions(result: dict[str, Any]) -> list[str]:
+    if result["changed_predictions"] is None:
+        return []
+    changed = result["changed_predictions"]
+    rows = []
+    for row in changed[:ROWS]:
+        a, b = row["a"], row["b"]
+        label = a["label"] if a["label"] == b["label"] else f"{a['label']} → {b['label']}"
+        rows.append([_code(row["image_id"]), _text(label), *(_answer(side) for side in (a, b))])
+    return [
+        f"### Predicted class changed: {len(changed)} images",
+        *_capped(["Image", "Label", "A", "B"], rows, len(changed)),
+    ]
+
+
+def _answer(side: dict[str, Any]) -> str:
+    return f"{_text(side['predicted'])} {side['confidence']:.2f}"
+
+
+def _segmentation(result: dict[str, Any]) -> list[str]:
+    found = result["segmentation"]
+    if found is None:
+        return []
+    rows = [
+        [_text(name), str(row["images"]), _number(row["a"]), _number(row["b"]), _change(row)]
+        for name, row in found["methods"].items()
+    ]
+    alone = [f"Method {_text(name)} is in {side} alone." for side in "AB" for name in found[f"only_{side.lower()}"]]
+    header = ["Method", "Masked images in both", "A", "B", "B − A (95 % interval)"]
+    if found["same"] and not rows:
+        alone = ["The outlines are the same: dvc.lock names the same bytes in both."]
+    return ["### Mean Dice", *([_table(header, rows)] if rows else []), *alone]
+
+
+def _metrics(result: dict[str, Any]) -> list[str]:
+    """Return the metrics that differ, the most general first; bounds of intervals stay in the JSON."""
+    rows = [
+        (key.count("."), path, key, row)
+        for path, found in result["metrics"].items()
+        for key, row in found.items()
+        if row["a"] != row["b"] and "ci95" not in key
+    ]
+    cells = [
+        [
+            _text(path.removeprefix("metrics/")),
+            _text(key),
+            _value(row["a"]),
+            _value(row["b"]),
+            _signed(row["difference"]),
+        ]
+        for _, path, key, row in sorted(rows, key=lambda row: row[:3])[:ROWS]
+    ]
+    return [f"### Metrics changed: {len(rows)}", *_capped(["File", "Metric", "A", "B", "B − A"], cells, len(rows))]
+
+
+def _params(result: dict[str, Any]) -> list[str]:
+    in_file, used = (result["params"][name] for name in ("params.yaml", "dvc.lock"))
+    rows = [[_code(key), *_sides(row)] for key, row in (in_file or {}).items()]
+    # The lock repeats what the file says; shown is where a run had other values than its params.yaml.
+    ran = {key: row for key, row in (used or {}).items() if (in_file or {}).get(key.partition(": ")[2]) != row}
+    rows += [[f"{_code(key)} as run (dvc.lock)", *_sides(row)] for key, row in ran.items()]
+    if in_file is None and used is None:
+        return []
+    return [f"### Params changed: {len(rows)}", *_capped(["Param", "A", "B"], rows[:ROWS], len(rows))]
+
+
+def _sides(row: dict[str, Any]) -> list[str]:
+    return [_code(row[side]) if side in row else "absent" for side in ("a", "b")]
+
+
+def _data(result: dict[str, Any]) -> list[str]:
+    data = result["data"]
+    if data is None:
+        return []
+    counts: dict[tuple[str, str, str], int] = {}
+    for row in data["rows"]:
+        a, b = (row.get(side, {"split": "", "label": ""}) for side in ("a", "b"))
+        old, new = (f"{side['split']} {side['label']}".strip() for side in (a, b))
+        key = (", ".join(row["changes"]), old, new)
+        counts[key] = counts.get(key, 0) + 1
+    cells = [[_text(cell) for cell in key] + [str(count)] for key, count in sorted(counts.items())]
+    note = "" if data["followed_by_content"] else " by id alone: files renamed or moved to another folder count twice"
+    total = ", ".join(f"{count} {kind}" for kind, count in data["counts"].items())
+    return [f"### Images: {total}{note}", *_capped(["Change", "A", "B", "Images"], cells[:ROWS], len(cells))]
+
+
+def _missing(result: dict[str, Any]) -> list[str]:
+    if not result["missing"]:
+        return []
+    return [
+        "### Missing, and left out above",
+        "\n".join(f"- {_text(line)}".replace("\\`", "`") for line in result["missing"]),
+    ]
+
+
+def _capped(header: list[str], rows: list[list[str]], count: int) -> list[str]:
+    more = [f"The first {len(rows)} of {count}; `--json` has all."] if count > len(rows) else []
+    return [*([_table(header, rows)] if rows else []), *more]
+
+
+def _table(header: list[str], rows: Iterable[list[str]]) -> str:
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in [header, ["---"] * len(header), *rows])
+
+
+def _name(side: dict[str, Any]) -> str:
+    return _text(side["name"]) + (f" ({side['commit'][:8]})" if side["commit"] else "")
+
+
+def _number(value: float | None) -> str:
+    return "not defined" if value is None else f"{value:.3f}"
+
+
+def _signed(value: float | None) -> str:
+    if value is None:
+        return ""
+    text = f"{value:+.3f}" if math.isfinite(value) else "not defined"
+    return text.replace("-", "−")
+
+
+def _change(row: dict[str, float | None]) -> str:
+    if row["difference"] is None:
+        return "not defined"
+    if row["low"] is None or row["high"] is None:
+        return f"{_signed(row['difference'])} (no interval)"
+    low, high = (f"{row[end]:.3f}".replace("-", "−") for end in ("low", "high"))
+    return f"{_signed(row['difference'])} ({low} to {high})"
+
+
+def _p(p: float) -> str:
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return "none"
+    return f"{value:.4g}" if isinstance(value, float) else _code(value)
+
+
+def _text(value: Any) -> str:
+    """Return text that cannot break a table, start a tag or mention a person in a pull request."""
+    text = " ".join(str(value).split())
+    for mark in ("\\", "|", "`", "*", "_", "[", "<", "@"):
+        text = text.replace(mark, "&#64;" if mark == "@" else "&lt;" if mark == "<" else f"\\{mark}")
+    return text
+
+
+def _code(value: Any) -> str:
+    text = " ".join(str(value).split()).replace("`", "'").replace("|", "\\|")
+    return f"`{text}`" if text else "empty"

@@ -1,0 +1,53 @@
+"""Columns of the index as numbers for a network: scaled as in training, and saying where a value is missing."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+# What may be chosen: figures of the scan, never who it is of, what it is called or which set it came from.
+NUMBERS = (
+    *("voxel_row_mm", "voxel_col_mm", "height_px", "width_px"),
+    *("snr", "contrast", "sharpness", "entropy_bits", "head_fraction", "clipped_fraction"),
+)
+WORDS = ("plane", "mode")
+
+Encoding = list[dict[str, Any]]  # one entry a column; what `encode` needs, as it stands in a model's folder
+
+
+def fit_encoding(table: pd.DataFrame, columns: Sequence[str]) -> Encoding:
+    """Learn from training rows how to write `columns`: mean and spread of numbers, the values of words."""
+    encoding: Encoding = []
+    for name in columns:
+        if name in WORDS:
+            encoding.append({"column": name, "values": sorted(value for value in table[name].unique() if value)})
+        else:
+            values = table[name].to_numpy(float)
+            values = values[np.isfinite(values)]
+            mean, spread = (float(values.mean()), float(values.std())) if len(values) else (0.0, 0.0)
+            encoding.append({"column": name, "mean": mean, "sd": spread if spread > 0 else 1.0})
+    return encoding
+
+
+def width(encoding: Encoding) -> int:
+    """Return how many numbers `encode` makes of a row."""
+    return sum(len(entry["values"]) if "values" in entry else 2 for entry in encoding)
+
+
+def encode(table: pd.DataFrame, encoding: Encoding) -> np.ndarray:
+    """Return (N, M) float32: of a number its z-score, clipped to 5, and 1 where it is missing; of a word one of K.
+
+    A missing number is 0, the mean; a word that training did not hold is all zeros.
+    """
+    parts = []
+    for entry in encoding:
+        column = table[entry["column"]]
+        if "values" in entry:
+            parts.append(np.stack([column == value for value in entry["values"]], 1).reshape(len(table), -1))
+        else:
+            values = column.to_numpy(float)
+            known = np.isfinite(values)
+            score = np.clip((np.where(known, values, entry["mean"]) - entry["mean"]) / entry["sd"], -5, 5)
+            parts.append(np.stack([score, ~known], 1))
+    return np.concatenate(parts, axis=1).astype(np.float32) if parts else np.empty((len(table), 0), np.float32)
