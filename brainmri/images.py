@@ -24,7 +24,8 @@ class ImageParams(Section):
 
     size: Annotated[int, Field(ge=16, le=1024)]  # side of the square grid, px
     fit: Literal["pad", "stretch"]  # how a non-square image meets the square grid
-    window_source: Literal["percentile", "frame"]  # percentiles inside the head, or of the whole frame
+    # Percentiles inside the head, or of the whole frame; or the scan's own window first and percentiles for the rest.
+    window_source: Literal["percentile", "frame", "dicom"]
     windows: Annotated[list[Window], Field(min_length=1, max_length=8)]  # one a channel
 
     @field_validator("windows")
@@ -164,7 +165,9 @@ def head(square: np.ndarray) -> np.ndarray:
     return filled.astype(bool)
 
 
-def windowed(square: np.ndarray, inside: np.ndarray, params: ImageParams) -> np.ndarray:
+def windowed(
+    square: np.ndarray, inside: np.ndarray, params: ImageParams, own: tuple[float, float] | None = None
+) -> np.ndarray:
     """Apply every window: its low percentile becomes 0, its high one 255, what lies outside is clipped.
 
     Parameters
@@ -173,6 +176,9 @@ def windowed(square: np.ndarray, inside: np.ndarray, params: ImageParams) -> np.
     inside : ndarray, shape (S, S), bool
         The head. Where it is empty, or `window_source` is `frame`, the percentiles are of the whole frame.
     params : ImageParams
+    own : pair of float, optional
+        The levels that the scan's own file shows as black and white. They replace the first window where
+        `window_source` is `dicom`; a scan without keeps its percentiles.
 
     Returns
     -------
@@ -183,6 +189,8 @@ def windowed(square: np.ndarray, inside: np.ndarray, params: ImageParams) -> np.
     levels = 256 if square.dtype == np.uint8 else 65536
     shares = np.cumsum(np.bincount((square if whole else square[inside]).ravel(), minlength=levels))
     bounds = np.searchsorted(shares, np.maximum(np.asarray(params.windows) / 100 * shares[-1], 1))  # (C, 2)
+    if own is not None and params.window_source == "dicom":
+        bounds = np.vstack([own, bounds[1:]])
     low, high = bounds[:, 0], bounds[:, 1]
     ramp = np.arange(levels)[:, None] - low
     table = np.clip(np.rint(255 * ramp / np.maximum(high - low, 1)), 0, 255) * (high > low)

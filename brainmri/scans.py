@@ -42,8 +42,12 @@ class Scans:
     bad: pd.DataFrame  # columns image_id, reason
 
 
-def read_scan(data: bytes, mask_data: bytes | None, params: ImageParams) -> Scan:
+def read_scan(
+    data: bytes, mask_data: bytes | None, params: ImageParams, own_window: tuple[float, float] | None = None
+) -> Scan:
     """Decode an image file and its mask, if it has one, and bring both to the square grid.
+
+    `own_window` is that of the scan's own file, see `images.windowed`.
 
     Raises
     ------
@@ -57,7 +61,7 @@ def read_scan(data: bytes, mask_data: bytes | None, params: ImageParams) -> Scan
         square, eight_bit(square), inside
     )
     mask = None if mask_data is None else _read_mask(mask_data, grey.shape, params)
-    return Scan(square, inside, windowed(square, inside, params), mask, scale, facts)
+    return Scan(square, inside, windowed(square, inside, params, own_window), mask, scale, facts)
 
 
 def read_scans(stored: Iterable[StoredImage], count: int, params: ImageParams, folder: Path) -> Scans:
@@ -70,7 +74,7 @@ def read_scans(stored: Iterable[StoredImage], count: int, params: ImageParams, f
     bad: list[dict[str, str]] = []
     for row, data, mask_data in stored:
         try:
-            scan = read_scan(data, mask_data, params)
+            scan = read_scan(data, mask_data, params, _own_window(row))
         except InputError as error:
             bad.append({"image_id": row.image_id, "reason": str(error)})
             continue
@@ -99,8 +103,13 @@ def _read_mask(data: bytes, shape: tuple[int, ...], params: ImageParams) -> np.n
     return mask_to_square(mask > half, params.size, params.fit)
 
 
+def _own_window(row: Any) -> tuple[float, float] | None:
+    return (row.window_low, row.window_high) if row.window_low < row.window_high else None
+
+
 def _index_row(row: Any, scan: Scan) -> dict[str, Any]:
-    carried = ("image_id", "set", "label", "split", "patient", "number", "plane", "file_bytes", "sha256")
+    carried = ("image_id", "set", "label", "split", "patient", "number", "plane", "file_bytes", "sha256",
+               "frame", "slice_mm", "modality", "field_t", "window_low", "window_high")  # fmt: skip
     return (
         {name: getattr(row, name) for name in carried}
         | scan.facts

@@ -5,7 +5,7 @@ import json
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
@@ -16,7 +16,19 @@ from tqdm import tqdm
 from brainmri.errors import TrainingError
 from brainmri.files import new_directory, write_table
 
-CURVES = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
+
+class Feed(Protocol):
+    """What `fit` feeds a network with."""
+
+    rows: np.ndarray  # one entry an image
+
+    def shuffle(self, epoch: int) -> None:
+        """Make ready for an epoch, by its number alone."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, at: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return inputs and targets."""
 
 
 class Batches:
@@ -75,9 +87,7 @@ def make_deterministic(seed: int, precision: str) -> None:
     keras.mixed_precision.set_dtype_policy(precision)
 
 
-def fit(
-    model: keras.Model, train: Batches, val: Batches, epochs: int, seed: int, resume: Path
-) -> list[dict[str, float]]:
+def fit(model: keras.Model, train: Feed, val: Feed, epochs: int, seed: int, resume: Path) -> list[dict[str, float]]:
     """Fit a compiled model, one line of progress an epoch; leave it with the weights of the best epoch.
 
     Best is the lowest validation loss. After each epoch the weights, the optimiser and the curves are kept in folder
@@ -86,7 +96,7 @@ def fit(
     Returns
     -------
     list of dict
-        One row an epoch with the keys `CURVES`.
+        One row an epoch: `epoch`, the model's loss and metrics, and the same on `val` with `val_` before their names.
 
     Raises
     ------
@@ -108,25 +118,25 @@ def fit(
                 f"(validation {row['val_loss']}); lower train.learning_rate"
             )
         rows.append(row)
-        figures = "  ".join(f"{name} {row[name]:.4f}" for name in CURVES[1:])
+        figures = "  ".join(f"{name} {value:.4f}" for name, value in row.items() if name != "epoch")
         print(f"epoch {epoch + 1:3}/{epochs}  {figures}", flush=True)
         _keep(model, rows, resume)
     model.load_weights(resume / f"epoch-{len(rows):04}" / "best.weights.h5")
     return rows
 
 
-def _pass(step: Callable[..., dict[str, Any]], batches: Batches, name: str) -> dict[str, float]:
-    """Take `step` on every batch and return the mean loss and accuracy over the images.
+def _pass(step: Callable[..., dict[str, Any]], batches: Feed, name: str) -> dict[str, float]:
+    """Take `step` on every batch and return the mean of its figures over the images.
 
     Not `model.fit`: it feeds a generator through `tf.data`, which makes TensorFlow give memory back after every batch;
     measured on two cores, that made an epoch of this network three times as long.
     """
-    sums = dict.fromkeys(("loss", "accuracy"), 0.0)
+    sums: dict[str, float] = {}
     for at in tqdm(range(len(batches)), name, unit="batch", mininterval=5, leave=False):
         images, targets = batches[at]
         figures = step(images, targets, return_dict=True)  # of this batch alone: Keras forgets those before
-        for key in sums:
-            sums[key] += float(figures[key]) * len(images)
+        for key, value in figures.items():
+            sums[key] = sums.get(key, 0.0) + float(value) * len(images)
     return {key: total / len(batches.rows) for key, total in sums.items()}
 
 

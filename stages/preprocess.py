@@ -56,6 +56,7 @@ def run(params: Params, raw: Path, out: Path) -> None:
         stored = tqdm(read_images(raw, manifest), "preprocess", len(manifest), unit="image", mininterval=1)
         scans = read_scans(stored, len(manifest), params, pool)
         refuse_too_many_bad(scans, len(manifest), params.max_bad)
+        warn_of_missing_windows(scans, params)
         table, pairs = find_twins(scans, params)
         table = assign_splits(table, params, rng)
         classes = class_names(table["label"])
@@ -78,6 +79,16 @@ def refuse_too_many_bad(scans: Scans, count: int, max_bad: float) -> None:
         raise InputError(
             f"preprocess: at most a share of {max_bad} of the images may be unreadable (preprocess.max_bad), "
             f"received {len(bad)} of {count} ({first}); mend or remove them, data/raw/manifest.csv has their paths"
+        )
+
+
+def warn_of_missing_windows(scans: Scans, params: Params) -> None:
+    """Say how many scans have no window of their own, where that was asked for."""
+    missing = int((~(scans.table["window_low"] < scans.table["window_high"])).sum())
+    if params.window_source == "dicom" and missing:
+        print(
+            f"warning: {missing} of {len(scans.table)} images name no window of their own; theirs are percentiles",
+            file=sys.stderr,
         )
 
 
@@ -148,6 +159,7 @@ def write_summary(folder: Path, scans: Scans, table: pd.DataFrame, pairs: pd.Dat
             "classes": classes,
             "images": counts,
             "unreadable": scans.bad.to_dict("records"),
+            "own_window": int((table["window_low"] < table["window_high"]).sum()),
             "masked": {name: int(table["has_mask"][table["split"] == name].sum()) for name in ("train", "val", "test")},
             "twins": {
                 "pairs": len(pairs),

@@ -50,6 +50,7 @@ def tiny_params(**changes):
         "fetch": {"source": "local"},
         "preprocess": {"size": 32, "duplicates": "drop"},
         "train": {"filters": [4], "pools": [2], "dense": 8, "epochs": 2, "kernel": 3, "stride": 1},
+        "train_unet": {"widths": [4, 8], "epochs": 2},
         "evaluate": {"bootstrap": 100},
         "segment": {"bootstrap": 100},
     }

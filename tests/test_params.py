@@ -86,7 +86,7 @@ def test_every_section_of_the_projects_own_file_fits_its_model():
         ("preprocess", "windows", [], "windows should have at least 1 item"),
         ("preprocess", "max_bad", -0.1, "max_bad should be greater than or equal to 0"),
         ("augment", "zoom", 1.5, "zoom should be less than 1"),
-        ("segment", "methods", ["otsu"], "methods.0 should be 'kmeans', received 'otsu'"),
+        ("segment", "methods", ["otsu"], "methods.0 should be 'kmeans', 'kmeans_brain' or 'unet', received 'otsu'"),
         ("segment", "kmeans", {"k": 1, "kernel": 4, "erosions": 0, "dilations": 0}, "kmeans.k should be greater"),
         ("fetch", "source", "ftp", "source should be"),
     ],

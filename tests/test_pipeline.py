@@ -113,11 +113,12 @@ def test_a_colour_of_a_gallery_reruns_no_training(clean):
     ("file", "stages"),
     [
         ("brainmri/phantom.py", ["fetch"]),
-        ("brainmri/images.py", ["preprocess"]),
+        ("brainmri/images.py", ["preprocess", "segment"]),
         ("brainmri/augmentation.py", ["augment"]),
         ("brainmri/networks.py", ["train"]),
         ("brainmri/scores.py", ["evaluate", "report"]),
         ("brainmri/kmeans.py", ["segment"]),
+        ("brainmri/kmeans_brain.py", ["segment"]),
         ("brainmri/galleries.py", ["augment", "evaluate", "preprocess", "segment"]),
         ("brainmri/errors.py", sorted(STAGES)),
         ("brainmri/__init__.py", sorted(STAGES)),

@@ -22,7 +22,12 @@ def found(raw, processed, classifier, tmp_path_factory):
     evaluate.run(
         check(params["evaluate"], evaluate.Params, "evaluate"), classifier, processed / "test", place / "evaluation"
     )
-    segment.run(check(params["segment"], segment.Params, "segment"), processed / "test", place / "segmentation")
+    (place / "unet").mkdir()
+    (place / "unet/skipped.json").write_text('{"reason": "no masks"}')
+    segment.run(
+        check(params["segment"], segment.Params, "segment"),
+        *(raw, processed / "test", place / "unet", classifier, place / "segmentation"),
+    )
     return [raw, processed / "summary", classifier, place / "evaluation", place / "segmentation"]
 
 
