@@ -14,9 +14,9 @@ from brainmri.params import Section, load
 def models() -> dict[str, type[Section]]:
     """Return the typed model of each section of `params.yaml`."""
     # Here and not at the top: train brings TensorFlow, which takes seconds to import.
-    from stages import augment, evaluate, fetch, preprocess, probe, segment, train
+    from stages import augment, evaluate, fetch, preprocess, probe, segment, train, train_unet
 
-    stages = (fetch, preprocess, probe, augment, train, evaluate, segment)
+    stages = (fetch, preprocess, probe, augment, train, train_unet, evaluate, segment)
     return {stage.__name__.removeprefix("stages."): stage.Params for stage in stages}
 
 

@@ -25,7 +25,8 @@ class ImageParams(Section):
 
     size: Annotated[int, Field(ge=16, le=1024)]  # side of the square grid, px
     fit: Literal["pad", "stretch"]  # how a non-square image meets the square grid
-    window_source: Literal["percentile", "frame"]  # percentiles inside the head, or of the whole frame
+    # Percentiles inside the head, or of the whole frame; or the scan's own window first and percentiles for the rest.
+    window_source: Literal["percentile", "frame", "dicom"]
     windows: Annotated[list[Window], Field(min_length=1, max_length=8)]  # one a channel
 
     @field_validator("windows")
@@ -228,7 +229,9 @@ def level_counts(image: np.ndarray, inside: np.ndarray | None = None) -> np.ndar
     return cv2.calcHist([image], [0], mask, [levels], [0, levels]).ravel().astype(np.float64)
 
 
-def window_table(square: np.ndarray, counts: np.ndarray, params: ImageParams) -> np.ndarray:
+def window_table(
+    square: np.ndarray, counts: np.ndarray, params: ImageParams, own: tuple[float, float] | None = None
+) -> np.ndarray:
     """Return what becomes of each level in each window, shape (C, 256) or (C, 65536), uint8.
 
     Parameters
@@ -237,9 +240,13 @@ def window_table(square: np.ndarray, counts: np.ndarray, params: ImageParams) ->
     counts : ndarray
         Its `level_counts` inside the head; not used where `window_source` is `frame`.
     params : ImageParams
+    own : pair of float, optional
+        See `windowed`.
     """
-    reached = np.cumsum(counts if params.window_source == "percentile" else level_counts(square))
+    reached = np.cumsum(level_counts(square) if params.window_source == "frame" else counts)
     bounds = reached.searchsorted(np.maximum(np.array(params.windows) * (reached[-1] / 100), 1))  # (C, 2)
+    if own is not None and params.window_source == "dicom":
+        bounds = np.vstack([own, bounds[1:]])
     low, high = bounds[:, :1], bounds[:, 1:]
     ramps = (np.arange(len(counts)) - low) * (255 / np.maximum(high - low, 1) * (high > low))
     return np.rint(ramps.clip(0, 255)).astype(np.uint8)
@@ -252,7 +259,9 @@ def apply_table(square: np.ndarray, table: np.ndarray) -> np.ndarray:
     return cv2.merge([cv2.LUT(square, row) for row in table]).reshape(*square.shape, len(table))
 
 
-def windowed(square: np.ndarray, inside: np.ndarray, params: ImageParams) -> np.ndarray:
+def windowed(
+    square: np.ndarray, inside: np.ndarray, params: ImageParams, own: tuple[float, float] | None = None
+) -> np.ndarray:
     """Apply every window: its low percentile becomes 0, its high one 255, what lies outside is clipped.
 
     Parameters
@@ -261,10 +270,13 @@ def windowed(square: np.ndarray, inside: np.ndarray, params: ImageParams) -> np.
     inside : ndarray, shape (S, S), bool
         The head. Where it is empty, or `window_source` is `frame`, the percentiles are of the whole frame.
     params : ImageParams
+    own : pair of float, optional
+        The levels that the scan's own file shows as black and white. They replace the first window where
+        `window_source` is `dicom`; a scan without keeps its percentiles.
 
     Returns
     -------
     ndarray, shape (S, S, C), uint8
         One channel a window. A window without width (a constant image) gives 0 throughout.
     """
-    return apply_table(square, window_table(square, level_counts(square, inside), params))
+    return apply_table(square, window_table(square, level_counts(square, inside), params, own))

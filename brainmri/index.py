@@ -9,6 +9,7 @@ unit                           what was kept together when splits were drawn: pa
 mask_row                       row in `masks.npy`; -1 where the image has no mask
 mode, height_px, width_px      of the file
 voxel_row_mm, voxel_col_mm     on the square grid; empty where the file does not tell
+frame, slice_mm, modality, field_t, window_low, window_high  as in the manifest
 training_twin                  whether a twin stands in the source's training part (before any was dropped)
 training_neighbour             the same of a neighbour
 snr ... clipped_fraction       see `quality.quality`
@@ -25,11 +26,12 @@ from brainmri.errors import ArtifactError
 from brainmri.files import open_array
 from brainmri.quality import COLUMNS as QUALITY
 
-TEXT = ("image_id", "label", "set", "patient", "plane", "mode")
+TEXT = ("image_id", "label", "set", "patient", "plane", "mode", "modality")
 COLUMNS = (
     *("image_id", "label", "set", "patient", "number", "plane", "file_bytes"),
     *("group", "neighbour_group", "unit", "mask_row", "mode", "height_px", "width_px", "voxel_row_mm", "voxel_col_mm"),
     *("training_twin", "training_neighbour"),
+    *("frame", "slice_mm", "modality", "field_t", "window_low", "window_high"),
     *QUALITY,
 )
 

@@ -6,12 +6,32 @@ an optimal cluster is a run of neighbouring levels, and dynamic programming over
 Nothing is random, so nothing is seeded.
 """
 
+from typing import Annotated
+
 import cv2
 import numpy as np
+from pydantic import Field, field_validator
 
 from brainmri.errors import InputError, ParamsError
+from brainmri.params import Section
 
 LEVELS = 256
+
+
+class KMeansParams(Section):
+    """Section `segment.kmeans`: the seed's method."""
+
+    k: Annotated[int, Field(ge=2, le=16)]
+    kernel: Annotated[int, Field(ge=1, le=63)]
+    erosions: Annotated[int, Field(ge=0, le=20)]
+    dilations: Annotated[int, Field(ge=0, le=20)]
+
+    @field_validator("kernel")
+    @classmethod
+    def _odd(cls, kernel: int) -> int:
+        if kernel % 2 == 0:
+            raise ValueError("odd, so that it has a centre")
+        return kernel
 
 
 def kmeans_levels(counts: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:

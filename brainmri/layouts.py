@@ -1,25 +1,29 @@
 """Understand the folder layouts of the known sets: from the names in an archive to what each image is.
 
-Classes: `[wrapper/...][split/]class/image.jpg`. Masks: `[wrapper/...]images/<n>.png` with `masks/<n>.png`.
+Classes: `[wrapper/...][split/]class/image.jpg`, DICOM and NIfTI files also in folders below the class.
+Masks: `[wrapper/...]images/<n>.png` with `masks/<n>.png`.
 Wrapper folders, which packing tools add, are cut off, so that the same images get the same paths however packed.
 """
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import PurePosixPath
 
 from brainmri.archives import Archive
+from brainmri.dicom import is_dicom
 from brainmri.errors import InputError
 from brainmri.labels import CLASSES, SPELLINGS
 from brainmri.manifest import SourceImage
 
-# DICOM and NIfTI belong here once `images.decode` reads them.
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+SCAN_SUFFIXES = (".dcm", ".dicom", ".ima", ".nii", ".nii.gz")  # DICOM and NIfTI
+ENDINGS = f"images end in {', '.join(IMAGE_SUFFIXES)}, DICOM and NIfTI in {', '.join(SCAN_SUFFIXES)}"
 SPLITS = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val",
     "test": "test", "testing": "test",
 }  # fmt: skip
+NUMBERED = "*.0"
 OWN_IMAGES = "for another layout or other classes, list the images in a manifest CSV (docs/your-own-images.md)"
 
 # Images by split and class in the order of CLASSES, as published on Kaggle: masoudnickparvar/brain-tumor-mri-dataset
@@ -34,23 +38,31 @@ def ignored_as(name: str) -> str:
     """Return the heading under which a member that is no image is counted, or an empty string for an image.
 
     File names may name a person, so members are counted by kind: the litter of operating systems by its own name,
-    other hidden files together, the rest by suffix (`*.txt`).
+    other hidden files together, the rest by suffix (`*.txt`), digits as `*.0`: they may end an identifier.
     """
     path = PurePosixPath(name)
     if "__MACOSX" in path.parts:
         return "__MACOSX"
-    if path.name in {".DS_Store", "Thumbs.db"}:
+    if path.name in {".DS_Store", "Thumbs.db", "DICOMDIR"}:
         return path.name
     if any(part.startswith(".") for part in path.parts):
         return "hidden"
-    return "" if path.suffix.lower() in IMAGE_SUFFIXES else f"*{path.suffix.lower()}"
+    if name.lower().endswith((*IMAGE_SUFFIXES, *SCAN_SUFFIXES)):
+        return ""
+    return NUMBERED if re.fullmatch(r"\.[0-9]+", path.suffix) else f"*{path.suffix.lower()}"
+
+
+def is_image(name: str, read: Callable[[str], bytes]) -> bool:
+    """Return whether a file is an image: by its name, or as DICOM by its content if it has no suffix to go by."""
+    kind = ignored_as(name)
+    return not kind or (kind in {"*", NUMBERED} and is_dicom(read(name)))
 
 
 def image_names(archive: Archive) -> list[str]:
     """Return the sorted names of an archive's images; raise `InputError` if there are none."""
-    names = [name for name in archive.files if not ignored_as(name)]
+    names = [name for name in archive.files if is_image(name, archive.read)]
     if not names:
-        raise InputError(f"{archive.path}: holds no image; images end in {', '.join(IMAGE_SUFFIXES)}; {OWN_IMAGES}")
+        raise InputError(f"{archive.path}: holds no image; {ENDINGS}; {OWN_IMAGES}")
     return names
 
 
@@ -82,6 +94,9 @@ def _one_wrapper(archive: Archive, wrappers: Iterable[str]) -> str:
 
 def _class_image(archive: Archive, name: str) -> tuple[str, SourceImage]:
     folders = name.split("/")[:-1]
+    if not name.lower().endswith(IMAGE_SUFFIXES):  # DICOM and NIfTI may lie deeper: a folder a patient or series
+        known = [at for at, folder in enumerate(folders, start=1) if _plain(folder) in SPELLINGS]
+        folders = folders[: max(known, default=len(folders))]
     label = SPELLINGS.get(_plain(folders[-1])) if folders else None
     if label is None:
         place = f"folder {'/'.join(folders)!r} is no class" if folders else f"{name!r} lies in no class folder"
@@ -132,7 +147,7 @@ def mask_images(archive: Archive) -> tuple[str, list[SourceImage]]:
 
 
 def _numbered(archive: Archive, name: str) -> tuple[str, str, int]:
-    match = re.fullmatch(r"((?:.*/)?)(images|masks)/([0-9]{1,9})\.\w+", name, re.IGNORECASE | re.ASCII)
+    match = re.fullmatch(r"((?:.*/)?)(images|masks)/([0-9]{1,9})\.\w+(?:\.gz)?", name, re.IGNORECASE | re.ASCII)
     if match is None:
         raise InputError(
             f"{archive.path}: masked slices should be images/<number>.png, received {name!r}; {OWN_IMAGES}"
@@ -169,7 +184,9 @@ def differences(images: list[SourceImage]) -> dict[str, dict[str, int]]:
 
 def _expected(images: list[SourceImage]) -> dict[str, int]:
     if {image.split for image in images} == {""}:
-        known = all(1 <= image.number <= _CHENG_PAIRS for image in images)
+        known = all(
+            1 <= image.number <= _CHENG_PAIRS and image.path.lower().endswith(IMAGE_SUFFIXES) for image in images
+        )
         return {"pairs": _CHENG_PAIRS} if known else {}
     if all(re.match("(Tr|Te)-", PurePosixPath(image.path).name) for image in images):
         counts = _NICKPARVAR

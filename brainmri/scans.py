@@ -57,8 +57,12 @@ class Scans:
     bad: pd.DataFrame  # columns image_id, reason
 
 
-def read_scan(data: bytes, mask_data: bytes | None, params: ImageParams) -> Scan:
+def read_scan(
+    data: bytes, mask_data: bytes | None, params: ImageParams, own_window: tuple[float, float] | None = None
+) -> Scan:
     """Decode an image file and its mask, if it has one, and bring both to the square grid.
+
+    `own_window` is that of the scan's own file, see `images.windowed`.
 
     Raises
     ------
@@ -70,7 +74,7 @@ def read_scan(data: bytes, mask_data: bytes | None, params: ImageParams) -> Scan
     inside = head(square)
     counts = level_counts(square, inside)
     counts_256 = counts if square.dtype == np.uint8 else level_counts(eight_bit(square), inside)
-    table = window_table(square, counts, params)
+    table = window_table(square, counts, params, own_window)
     facts = {"mode": mode, "height_px": grey.shape[0], "width_px": grey.shape[1]}
     return Scan(
         square,
@@ -99,7 +103,7 @@ def read_scans(stored: Iterable[StoredImage], count: int, params: ImageParams, f
     with _writer(images, (*shape, len(params.windows))) as put_image, _writer(masks, shape) as put_mask:
         for row, data, mask_data in stored:
             try:
-                scan = read_scan(data, mask_data, params)
+                scan = read_scan(data, mask_data, params, _own_window(row))
             except InputError as error:
                 bad.append({"image_id": row.image_id, "reason": str(error)})
                 continue
@@ -143,8 +147,13 @@ def _read_mask(data: bytes, shape: tuple[int, ...], params: ImageParams) -> np.n
     return mask_to_square(mask > half, params.size, params.fit)
 
 
+def _own_window(row: Any) -> tuple[float, float] | None:
+    return (row.window_low, row.window_high) if row.window_low < row.window_high else None
+
+
 def _index_row(row: Any, scan: Scan) -> dict[str, Any]:
-    carried = ("image_id", "set", "label", "split", "patient", "number", "plane", "file_bytes", "sha256")
+    carried = ("image_id", "set", "label", "split", "patient", "number", "plane", "file_bytes", "sha256",
+               "frame", "slice_mm", "modality", "field_t", "window_low", "window_high")  # fmt: skip
     return (
         {name: getattr(row, name) for name in carried}
         | scan.facts

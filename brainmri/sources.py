@@ -9,12 +9,12 @@ import hashlib
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from brainmri import archives, layouts
+from brainmri import archives, layouts, series
 from brainmri.errors import InputError
 from brainmri.labels import SPELLINGS
 from brainmri.manifest import SourceImage
@@ -33,10 +33,23 @@ class Source:
 
 
 def stream(source: Source) -> Iterator[SourceImage]:
-    """Yield the images of a source with their bytes, by path; one image is in memory at a time."""
+    """Yield the images of a source with their bytes: pictures by path, one in memory at a time, then slices of scans.
+
+    Slices are made of DICOM and NIfTI files by `series.expand`.
+    """
+    scans = [image for image in source.images if series.is_scan(image.path)]
     for image in source.images:
+        if series.is_scan(image.path):
+            continue
         mask = source.read(image.mask_path) if image.mask_path else None
         yield replace(image, data=source.read(image.path), mask_data=mask)
+    yield from series.expand(scans, source.read, source.ignored)
+
+
+def count(found: Iterable[Source]) -> int | None:
+    """Return how many images `stream` yields of all sources; None where scans have to be read to tell."""
+    images = [image for source in found for image in source.images]
+    return None if any(series.is_scan(image.path) for image in images) else len(images)
 
 
 @contextmanager
@@ -54,7 +67,9 @@ def opened_masks(path: Path) -> Iterator[Source]:
 
 
 def _source(archive: archives.Archive, wrapper: str, images: list[SourceImage]) -> Source:
-    ignored = Counter(kind for name in archive.files if (kind := layouts.ignored_as(name)))
+    series.refuse_other_masks(images)
+    taken = {wrapper + image.path for image in images}
+    ignored = Counter(kind for name in archive.files if name not in taken and (kind := layouts.ignored_as(name)))
     return Source(images, lambda name: archive.read(wrapper + name), dict(ignored), layouts.differences(images))
 
 
@@ -62,9 +77,9 @@ def _source(archive: archives.Archive, wrapper: str, images: list[SourceImage]) 
 def opened_manifest(path: Path) -> Iterator[Source]:
     """Open the images that a CSV lists: columns path, label, patient, split, mask; all but the first optional.
 
-    Paths are relative to the folder of the CSV, or absolute. A file outside of that folder is stored under the first
-    12 hex digits of its SHA-256, so that no path of the user's machine is kept. Patients become p0001 and on, in the
-    order of their sorted names.
+    Paths are relative to the folder of the CSV, or absolute; a folder stands for every image in it, such as a DICOM
+    series. A file outside of the folder of the CSV is stored under the first 12 hex digits of its SHA-256, so that no
+    path of the user's machine is kept. Patients become p0001 and on, in the order of their sorted names.
 
     Raises
     ------
@@ -75,10 +90,12 @@ def opened_manifest(path: Path) -> Iterator[Source]:
     """
     rows = _read_rows(path)
     files: dict[str, Path] = {}
-    images = [_manifest_image(path, files, line, row) for line, row in rows]
+    ignored: Counter[str] = Counter()
+    images = [image for line, row in rows for image in _manifest_images(path, files, ignored, line, row)]
     _refuse_mixed_labels(path, images)
+    series.refuse_other_masks(images)
     images = sorted(_pseudonymised(_known_spellings(images)), key=lambda image: image.path)
-    yield Source(images, lambda name: archives.read_file(files[name]), {}, {})
+    yield Source(images, lambda name: archives.read_file(files[name]), dict(ignored), {})
 
 
 def _read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
@@ -113,7 +130,9 @@ def _cells(path: Path, line: int, row: dict[str, str]) -> dict[str, str]:
     return {name: (row.get(name) or "").strip() for name in MANIFEST_COLUMNS}
 
 
-def _manifest_image(path: Path, files: dict[str, Path], line: int, row: dict[str, str]) -> SourceImage:
+def _manifest_images(
+    path: Path, files: dict[str, Path], ignored: Counter[str], line: int, row: dict[str, str]
+) -> list[SourceImage]:
     where = f"{path}: line {line}"
     label, split = row["label"], layouts.SPLITS.get(row["split"].lower(), "")
     if row["split"] and not split:
@@ -124,9 +143,20 @@ def _manifest_image(path: Path, files: dict[str, Path], line: int, row: dict[str
         raise InputError(f"{where}: a label should consist of A-Z, a-z, 0-9, _ and -, received {label!r}")
     if not label and not row["mask"]:
         raise InputError(f"{where}: an image needs a label or a mask, received neither; fill one in or drop the row")
-    image = _add_file(path, files, line, row["path"])
+    images = [_add_file(path, files, line, cell) for cell in _in_folder(path, ignored, row["path"])]
     mask = _add_file(path, files, line, row["mask"]) if row["mask"] else ""
-    return SourceImage("manifest", image, b"", label, split, row["patient"], mask_path=mask)
+    return [SourceImage("manifest", image, b"", label, split, row["patient"], mask_path=mask) for image in images]
+
+
+def _in_folder(path: Path, ignored: Counter[str], cell: str) -> list[str]:
+    """Return the cells for each image of a folder; of any other path, the cell as it is."""
+    folder = path.parent / cell.replace("\\", "/")
+    if not cell or not folder.is_dir():
+        return [cell]
+    with archives.opened(folder) as archive:
+        names = layouts.image_names(archive)
+        ignored.update(kind for name in archive.files if name not in names and (kind := layouts.ignored_as(name)))
+    return [f"{cell}/{name}" for name in names]
 
 
 def _add_file(path: Path, files: dict[str, Path], line: int, cell: str) -> str:
@@ -136,8 +166,8 @@ def _add_file(path: Path, files: dict[str, Path], line: int, cell: str) -> str:
     file = Path(os.path.normpath(path.parent.absolute() / cell.replace("\\", "/")))
     if not cell or not file.is_file():
         raise InputError(f"{where}: no such file: {cell!r}; paths are relative to the folder of the CSV, or absolute")
-    if layouts.ignored_as(file.name):
-        raise InputError(f"{where}: {cell!r} is no image; images end in {', '.join(layouts.IMAGE_SUFFIXES)}")
+    if not layouts.is_image(file.name, lambda _: archives.read_file(file)):
+        raise InputError(f"{where}: {cell!r} is no image; {layouts.ENDINGS}")
     stored = archives.clean(path, _stored_name(path.parent.absolute(), file))
     if stored in files:
         raise InputError(

@@ -3,7 +3,8 @@
 Reads what `fetch.source` names: `phantom` (simulated here), `kaggle` (downloaded) or `local` (a folder, an archive or
 a manifest CSV). Writes the folder `OUT`: `images-000.zip` and on, `manifest.csv` (one row an image, its columns in
 `brainmri/manifest.py`) and `summary.json` (counts, and what differs from the known sets). Equal images give equal
-shards and an equal manifest whichever way they came. Images are copied as they are; preprocess is the first to decode.
+shards and an equal manifest whichever way they came. Pictures are copied as they are, preprocess
+is the first to decode them; DICOM and NIfTI files become a 16-bit PNG a slice, because their headers may name a person.
 """
 
 import argparse
@@ -59,7 +60,7 @@ def run(params: Params, out: Path) -> None:
     with new_directory(out) as folder, ExitStack() as stack:
         found = open_sources(params, stack)
         images = chain.from_iterable(map(sources.stream, found.values())) if found else simulate(params.phantom)
-        total = sum(len(source.images) for source in found.values()) if found else params.phantom.images()
+        total = sources.count(found.values()) if found else params.phantom.images()
         progress = tqdm(images, f"fetch {params.source}", total, unit=" images", mininterval=1)
         stored = shards.write(folder, members(progress, rows))
         table = manifest_table(rows, stored)
@@ -96,8 +97,8 @@ def members(images: Iterable[SourceImage], rows: list[dict[str, Any]]) -> Iterat
     """Yield the files to store, each under its name in the shards; note in `rows` what is known of each image."""
     for image in images:
         row_mm, col_mm = image.voxel_mm or (None, None)
-        known = {name: getattr(image, name) for name in ("set", "path", "label", "split", "patient", "number", "plane")}
-        rows.append(known | {"voxel_row_mm": row_mm, "voxel_col_mm": col_mm, "mask_path": image.mask_path})
+        known = {name: getattr(image, name) for name in COLUMNS if hasattr(image, name)}
+        rows.append(known | {"voxel_row_mm": row_mm, "voxel_col_mm": col_mm})
         yield f"{image.set}/{image.path}", image.data
         if image.mask_data is not None:
             yield f"{image.set}/{image.mask_path}", image.mask_data
@@ -123,6 +124,7 @@ def summary(params: Params, table: pd.DataFrame, found: dict[str, sources.Source
         sets[name] = {
             "images": len(rows),
             "masks": int((rows["mask_path"] != "").sum()),
+            "volumes": int((rows["frame"] == 0).sum()),
             "patients": len(set(rows["patient"]) - {""}),
             "patients_in_several_splits": patients_in_several_splits(rows),
             "counts": counts(rows),

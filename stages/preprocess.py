@@ -66,6 +66,7 @@ def run(params: Params, raw: Path, exclude: Path, out: Path) -> None:
         stored = tqdm(read_images(raw, manifest), "preprocess", len(manifest), unit="image", mininterval=1)
         scans = read_scans(stored, len(manifest), params, pool)
         refuse_too_many_bad(scans.bad[~scans.bad["image_id"].isin(excluded)], len(manifest), params.max_bad)
+        warn_of_missing_windows(scans, params)
         table, pairs = leaks.find(
             scans.table,
             scans.thumbnails[: len(scans.table)],
@@ -94,6 +95,16 @@ def refuse_too_many_bad(bad: pd.DataFrame, count: int, max_bad: float) -> None:
         raise InputError(
             f"preprocess: at most a share of {max_bad} of the images may be unreadable (preprocess.max_bad), "
             f"received {len(bad)} of {count} ({first}); mend or remove them, data/raw/manifest.csv has their paths"
+        )
+
+
+def warn_of_missing_windows(scans: Scans, params: Params) -> None:
+    """Say how many scans have no window of their own, where that was asked for."""
+    missing = int((~(scans.table["window_low"] < scans.table["window_high"])).sum())
+    if params.window_source == "dicom" and missing:
+        print(
+            f"warning: {missing} of {len(scans.table)} images name no window of their own; theirs are percentiles",
+            file=sys.stderr,
         )
 
 
@@ -152,6 +163,7 @@ def write_summary(
             "images": {name: leaks.counts(labels[table["split"] == name]) for name in table["split"].unique()},
             "unreadable": scans.bad.to_dict("records"),
             "excluded": excluded,
+            "own_window": int((table["window_low"] < table["window_high"]).sum()),
             "masked": {name: int(table["has_mask"][table["split"] == name].sum()) for name in ("train", "val", "test")},
             "twins": leaks.summary(table, pairs),
         },

@@ -1,10 +1,12 @@
-"""Segment: outline the tumour on every test image, and score the outlines where the truth is known.
+"""Segment: outline the tumour on every test image by each method, and score the outlines where the truth is known.
 
-Reads `data/processed/test`. Writes `data/segmentation`: `masks-<method>.npy`, `rows.csv` (one row an image and method),
+Reads `data/raw` (the true masks on the files' own pixels), `data/processed/test`, `models/unet` and
+`models/classifier`. Writes `data/segmentation`: `masks-<method>.npy`, `rows.csv` (one row an image and method),
 `scores.json` (with 95 % intervals) and `overlays-<method>.png` with the best, median and worst cases.
 """
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,30 +15,18 @@ import pandas as pd
 from pydantic import Field, field_validator
 from tqdm import tqdm
 
-from brainmri import galleries, intervals, kmeans, overlap
+from brainmri import galleries, kmeans, kmeans_brain, predict, unet
 from brainmri.errors import exit_on_error
-from brainmri.files import create_array, new_directory, write_json, write_table
+from brainmri.files import create_array, new_directory, read_json, write_json, write_table
 from brainmri.index import Split, read_split
+from brainmri.kmeans import KMeansParams
+from brainmri.kmeans_brain import KMeansBrainParams
 from brainmri.labels import NO_TUMOUR
+from brainmri.mask_scores import COLUMNS, method_scores, score_rows
+from brainmri.native import native_truths
 from brainmri.params import Section, Seed, load
 
-MEASURES = ("dice", "iou", "hd95", "assd", "sensitivity", "precision", "specificity", "size_error_relative")
-
-
-class KMeansParams(Section):
-    """Section `segment.kmeans`: the seed's method."""
-
-    k: Annotated[int, Field(ge=2, le=16)]
-    kernel: Annotated[int, Field(ge=1, le=63)]
-    erosions: Annotated[int, Field(ge=0, le=20)]
-    dilations: Annotated[int, Field(ge=0, le=20)]
-
-    @field_validator("kernel")
-    @classmethod
-    def _odd(cls, kernel: int) -> int:
-        if kernel % 2 == 0:
-            raise ValueError("odd, so that it has a centre")
-        return kernel
+AT_ONCE = 256  # images that the U-Net gets, so that memory stays flat
 
 
 class Params(Section):
@@ -44,78 +34,92 @@ class Params(Section):
 
     seed: Seed
     bootstrap: Annotated[int, Field(ge=100, le=100_000)]
-    methods: Annotated[list[Literal["kmeans"]], Field(min_length=1, max_length=1)]
+    methods: Annotated[list[Literal["kmeans", "kmeans_brain", "unet"]], Field(min_length=1, max_length=3)]
+    gate: bool
+    size_bounds_px: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=2, max_length=2)]
     kmeans: KMeansParams
+    kmeans_brain: KMeansBrainParams
+
+    @field_validator("methods")
+    @classmethod
+    def _each_once(cls, methods: list[str]) -> list[str]:
+        if len(set(methods)) < len(methods):
+            raise ValueError("different from each other")
+        return methods
+
+    @field_validator("size_bounds_px")
+    @classmethod
+    def _rising(cls, bounds: list[int]) -> list[int]:
+        if bounds[0] >= bounds[1]:
+            raise ValueError("rising")
+        return bounds
 
 
-def run(params: Params, test: Path, out: Path) -> None:
+def run(params: Params, raw: Path, test: Path, unet_folder: Path, classifier_folder: Path, out: Path) -> None:
     """Segment every image of folder `test` by each method; write to `out`."""
     split = read_split(test)
-    rows, scores = [], {}
+    clear = called_clear(classifier_folder, test, split) if params.gate else None
+    scores: dict[str, Any] = {}
     with new_directory(out) as folder:
+        masks: dict[str, np.ndarray] = {}
         for method in params.methods:
-            masks = create_array(folder / f"masks-{method}.npy", split.images.shape[:3])
-            for at in tqdm(range(len(masks)), f"segment {method}", unit="image", mininterval=1):
-                masks[at] = kmeans.segment(np.ascontiguousarray(split.images[at, ..., 0]), **params.kmeans.model_dump())
-            table = score_rows(split, masks)
-            scores[method] = method_scores(table, params)
-            rows.append(table.assign(method=method))
-            draw_overlays(folder / f"overlays-{method}.png", split, masks, table, method)
-        write_table(folder / "rows.csv", pd.concat(rows))
+            answers = method_masks(method, params, split, test, unet_folder)
+            if answers is None:
+                reason = read_json(unet_folder / "skipped.json")["reason"]
+                print(f"segment: method {method} left out: {reason}")
+                scores[method] = {"skipped": reason}
+                continue
+            masks[method] = create_array(folder / f"masks-{method}.npy", split.images.shape[:3])
+            for at, mask in enumerate(
+                tqdm(answers, f"segment {method}", len(split.index), unit="image", mininterval=1)
+            ):
+                masks[method][at] = mask
+        tables = score_all(split, masks, raw, test)
+        nothing = tables.pop("")
+        for name, table in tables.items():
+            scores[name] = method_scores(table, nothing, clear, params.size_bounds_px, params.seed, params.bootstrap)
+            draw_overlays(folder / f"overlays-{name}.png", split, masks[name], table, name)
+        rows = [table.assign(method=name, called_clear=clear) for name, table in tables.items()]
+        write_table(
+            folder / "rows.csv", pd.concat(rows) if rows else pd.DataFrame(columns=[*COLUMNS, "method", "called_clear"])
+        )
         write_json(folder / "scores.json", scores)
 
 
-def score_rows(split: Split, masks: np.ndarray) -> pd.DataFrame:
-    """Return one row an image: who it is, the predicted area and, where there is a true mask, every measure."""
-    rows = []
-    for at, image in enumerate(split.index.itertuples()):
-        spacing = (image.voxel_row_mm, image.voxel_col_mm)
-        known = not np.isnan(spacing).any()
-        row = {"image_id": image.image_id, "label": image.label, "set": image.set, "unit": image.unit}
-        row["area_px"] = int(masks[at].sum())
-        row["area_mm2"] = row["area_px"] * spacing[0] * spacing[1] if known else np.nan
-        if image.mask_row >= 0:
-            truth = split.masks[image.mask_row].astype(bool)
-            row["truth_px"] = int(truth.sum())
-            row |= overlap.compare(truth, masks[at].astype(bool))
-            in_mm = overlap.compare(truth, masks[at].astype(bool), spacing) if known else {}
-            row |= {f"{name}_mm": in_mm.get(name, np.nan) for name in ("hd95", "assd")}
-        rows.append(row)
-    columns = ["image_id", "label", "set", "unit", "area_px", "area_mm2", "truth_px", *MEASURES, "hd95_mm", "assd_mm"]
-    return pd.DataFrame(rows).reindex(columns=[*columns, "one_empty"])
+def method_masks(
+    method: str, params: Params, split: Split, test: Path, unet_folder: Path
+) -> Iterator[np.ndarray] | None:
+    """Return an iterator over the masks `(S, S)` that a method gives, or None for a U-Net that was not trained."""
+    if method == "unet":
+        network = unet.load_unet(unet_folder)
+        if network is None:
+            return None
+        unet.require_same_images(network, test)
+        starts = range(0, len(split.images), AT_ONCE)
+        return (mask for at in starts for mask in unet.unet_masks(network, split.images[at : at + AT_ONCE]))
+    pictures = (np.ascontiguousarray(image[..., 0]) for image in split.images)
+    if method == "kmeans_brain":
+        return (kmeans_brain.segment(picture, params.kmeans_brain) for picture in pictures)
+    return (kmeans.segment(picture, **params.kmeans.model_dump()) for picture in pictures)
 
 
-def method_scores(table: pd.DataFrame, params: Params) -> dict[str, Any]:
-    """Summarise the measures over images with a tumour in truth: all of them, and by class; with intervals."""
-    tumour = table[table["truth_px"] > 0]
-    clear = table[(table["label"] == NO_TUMOUR) | (table["truth_px"] == 0)]
-    result: dict[str, Any] = {
-        "images": len(table),
-        "images_with_tumour_mask": len(tumour),
-        "false_positive_area_px": {"images": len(clear), "mean": float(clear["area_px"].mean())},
-    }
-    labels = sorted(label for label in tumour["label"].unique() if label)
-    for name, part in [("all", tumour), *((label, tumour[tumour["label"] == label]) for label in labels)]:
-        if len(part):
-            result[name] = _summary(part, params)
-    return result
+def called_clear(folder: Path, test: Path, split: Split) -> np.ndarray | None:
+    """Return for each image whether the classifier calls it free of tumour; None if it knows no such class."""
+    classifier = predict.load_classifier(folder)
+    predict.require_same_images(classifier, test)
+    if NO_TUMOUR not in classifier.classes:
+        print(f"segment: no gate, because the classifier knows no class {NO_TUMOUR}, only {classifier.classes}")
+        return None
+    likeliest: np.ndarray = predict.class_probabilities(classifier, split.images).argmax(axis=1)
+    return likeliest == classifier.classes.index(NO_TUMOUR)
 
 
-def _summary(part: pd.DataFrame, params: Params) -> dict[str, Any]:
-    columns = {name: part[name].to_numpy(float) for name in (*MEASURES, "hd95_mm", "assd_mm")}
-    summary: dict[str, Any] = {name: overlap.summary(values) for name, values in columns.items()}
-    found = intervals.bootstrap(
-        part["unit"].to_numpy(),
-        lambda weights: overlap.weighted(columns, weights),
-        np.random.default_rng(params.seed),
-        params.bootstrap,
-    )
-    # Where one of the two masks is empty there is no distance: HD95 counts the frame's diagonal. Say how often.
-    summary["one_empty"] = int(part["one_empty"].sum())
-    for name in columns:
-        bounds = found[f"{name}.mean"]
-        summary[name]["mean_ci95"] = {"low": bounds["low"], "high": bounds["high"]}
-    return summary
+def score_all(split: Split, masks: dict[str, np.ndarray], raw: Path, test: Path) -> dict[str, pd.DataFrame]:
+    """Return the rows of each method, and under the empty name those of empty masks."""
+    empty = np.broadcast_to(np.uint8(0), split.images.shape[:3])
+    truths = tqdm(native_truths(raw, split.index), "score", len(split.index), unit="image", mininterval=1)
+    fit = read_json(test / "preprocess.json")["params"]["fit"]
+    return score_rows(split, {**masks, "": empty}, truths, fit)
 
 
 def draw_overlays(path: Path, split: Split, masks: np.ndarray, table: pd.DataFrame, method: str) -> None:
@@ -138,11 +142,17 @@ def draw_overlays(path: Path, split: Split, masks: np.ndarray, table: pd.DataFra
 def main() -> None:
     """Read the command line and run the stage."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("test", type=Path, help="test folder that preprocess wrote")
-    parser.add_argument("out", type=Path, help="folder to write")
+    for name, text in (
+        ("raw", "folder that fetch wrote"),
+        ("test", "test folder that preprocess wrote"),
+        ("unet", "folder that train_unet wrote"),
+        ("classifier", "folder that train wrote"),
+        ("out", "folder to write"),
+    ):
+        parser.add_argument(name, type=Path, help=text)
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     args = parser.parse_args()
-    run(load(args.params, "segment", Params), args.test, args.out)
+    run(load(args.params, "segment", Params), args.raw, args.test, args.unet, args.classifier, args.out)
 
 
 if __name__ == "__main__":

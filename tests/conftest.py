@@ -56,6 +56,7 @@ def tiny_params(**changes):
             "warmup_epochs": 1,
             "averaging": 0.5,
         },
+        "train_unet": {"widths": [4, 8], "epochs": 2},
         "evaluate": {"bootstrap": 100},
         "segment": {"bootstrap": 100},
     }

@@ -140,6 +140,7 @@ def test_the_summary_counts_by_split_and_label_and_names_what_was_ignored(tmp_pa
             "classes": {
                 "images": 4,
                 "masks": 0,
+                "volumes": 0,
                 "patients": 0,
                 "patients_in_several_splits": 0,
                 "counts": {"test": {"meningioma": 1}, "train": {"glioma": 2, "notumor": 1}},

@@ -78,8 +78,13 @@ def test_split_names_in_any_case(folder, split):
         (".git/1.jpg", "hidden"),
         ("README.md", "*.md"),
         ("LICENSE", "*"),
-        ("glioma/scan.dcm", "*.dcm"),
+        ("glioma/scan.zip", "*.zip"),
+        ("DICOMDIR", "DICOMDIR"),
+        ("glioma/1.2.840.4711", "*.0"),
+        ("glioma/scan.gz", "*.gz"),
         ("glioma/1.JPG", ""),
+        ("glioma/scan.DCM", ""),
+        ("glioma/scan.nii.gz", ""),
     ],
 )
 def test_what_is_no_image_is_counted_by_kind(name, kind):
@@ -96,6 +101,30 @@ def test_an_unknown_class_folder_is_refused():
         classes("1.jpg", "glioma/1.jpg")
 
 
+def test_dicom_without_a_known_suffix_is_told_by_its_content():
+    files = {"glioma/IM1": bytes(128) + b"DICM", "glioma/1.2.3": bytes(128) + b"DICM", "glioma/notes": b"x"}
+    found = layouts.class_images(Archive(Path("set.zip"), sorted(files), [], files.__getitem__))[1]
+    assert [image.path for image in found] == ["glioma/1.2.3", "glioma/IM1"]
+
+
+def test_dicom_and_nifti_may_lie_deeper_than_their_class():
+    assert classes("w/Training/glioma/a/s1/1.dcm", "w/Testing/No Tumor/b.nii.gz", "w/Testing/glioma/1.png") == [
+        ("Testing/No Tumor/b.nii.gz", "test", "notumor"),
+        ("Testing/glioma/1.png", "test", "glioma"),
+        ("Training/glioma/a/s1/1.dcm", "train", "glioma"),
+    ]
+    with pytest.raises(InputError, match="folder 'glioma/a' is no class"):
+        classes("glioma/a/1.png")
+    with pytest.raises(InputError, match="folder 'cyst/a' is no class"):
+        classes("cyst/a/1.dcm")
+
+
+def test_numbered_volumes_pair_and_are_not_taken_for_the_known_set():
+    images = layouts.mask_images(archive("images/7.nii.gz", "masks/7.nii"))[1]
+    assert [(image.path, image.mask_path, image.number) for image in images] == [("images/7.nii.gz", "masks/7.nii", 7)]
+    assert layouts.differences(images) == {}
+
+
 def test_an_empty_class_or_split_folder_is_refused():
     with pytest.raises(InputError, match="folder 'Training/no_tumor' holds no image"):
         classes("Training/glioma/1.jpg", folders=("Training", "Training/glioma", "Training/no_tumor"))
@@ -108,7 +137,7 @@ def test_an_empty_class_or_split_folder_is_refused():
 
 def test_a_set_without_images_is_refused():
     with pytest.raises(InputError, match=r"set.zip: holds no image; images end in .bmp, .jpeg"):
-        classes("glioma/scan.dcm")
+        classes("glioma/scan.zip")
     with pytest.raises(InputError, match="holds no image"):
         layouts.mask_images(archive("images/readme.txt"))
 

@@ -93,6 +93,8 @@ def test_git_tracks_no_data_and_no_private_path():
             assert not re.search(r"(?<![\w.])/(home/(?!me/)|Users/|root/)", (ROOT / name).read_text()), name
 
 
-@pytest.mark.parametrize("stage", ["fetch", "preprocess", "probe", "augment", "train", "evaluate", "segment", "report"])
+@pytest.mark.parametrize(
+    "stage", ["fetch", "preprocess", "probe", "augment", "train", "train_unet", "evaluate", "segment", "report"]
+)
 def test_every_stage_has_its_tests(stage):
     assert (ROOT / f"tests/test_{stage}.py").exists()

@@ -24,7 +24,12 @@ def found(raw, processed, classifier, tmp_path_factory):
     evaluate.run(
         check(params["evaluate"], evaluate.Params, "evaluate"), classifier, processed / "test", place / "evaluation"
     )
-    segment.run(check(params["segment"], segment.Params, "segment"), processed / "test", place / "segmentation")
+    (place / "unet").mkdir()
+    (place / "unet/skipped.json").write_text('{"reason": "no masks"}')
+    segment.run(
+        check(params["segment"], segment.Params, "segment"),
+        *(raw, processed / "test", place / "unet", classifier, place / "segmentation"),
+    )
     splits = [processed / name for name in ("train", "val", "test")]
     probe.run(check(params["probe"], probe.Params, "probe"), *splits, place / "probes")
     parts = [place / name for name in ("evaluation", "segmentation")]
@@ -49,7 +54,7 @@ def test_two_runs_write_the_same_bytes(found, tmp_path):
     for name in ("a", "b"):
         report.run(*found, tmp_path / name / "metrics", tmp_path / name / "plots")
     files = [path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*") if path.is_file()]
-    assert len(files) == 20
+    assert len(files) == 21
     for name in files:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
 

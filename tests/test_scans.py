@@ -19,7 +19,8 @@ def png(array):
 
 def row(**changes):
     base = {"image_id": "a", "set": "s", "label": "glioma", "split": "train", "patient": "", "number": -1, "plane": "",
-            "file_bytes": 9, "sha256": "0", "voxel_row_mm": 1.0, "voxel_col_mm": 0.5}  # fmt: skip
+            "file_bytes": 9, "sha256": "0", "voxel_row_mm": 1.0, "voxel_col_mm": 0.5, "frame": -1, "slice_mm": np.nan,
+            "modality": "", "field_t": np.nan, "window_low": np.nan, "window_high": np.nan}  # fmt: skip
     return SimpleNamespace(**base | changes)
 
 
@@ -79,3 +80,15 @@ def test_bad_images_are_kept_aside_and_rows_close_up(tmp_path):
 def test_a_mask_that_does_not_fit_makes_the_image_bad(mask, message):
     with pytest.raises(InputError, match=message):
         read_scan(png(IMAGE), mask, PARAMS)
+
+
+def test_a_scans_own_window_is_used_where_it_is_asked_for(tmp_path):
+    levels = (np.pad(np.arange(256, dtype=np.uint16).reshape(16, 16), 8) * 100).astype(np.uint16)
+    rows = [(row(window_low=5000.0, window_high=10000.0), png(levels), None), (row(image_id="b"), png(levels), None)]
+    asked = PARAMS.model_copy(update={"window_source": "dicom", "windows": [[0.0, 100.0], [0.0, 50.0]]})
+    own, without = read_scans(rows, 2, asked, tmp_path).images
+    percentiles = read_scan(png(levels), None, asked.model_copy(update={"window_source": "percentile"})).channels
+    expected = np.clip(np.rint((read_scan(png(levels), None, asked).square - 5000.0) * 255 / 5000), 0, 255)
+    np.testing.assert_array_equal(own[..., 0], expected)
+    np.testing.assert_array_equal(own[..., 1], percentiles[..., 1])  # only the first window is replaced
+    np.testing.assert_array_equal(without, percentiles)

@@ -1,5 +1,6 @@
 """The segment stage on the generated set."""
 
+import dataclasses
 import json
 import shutil
 
@@ -8,10 +9,15 @@ import pandas as pd
 import pytest
 from conftest import tiny_params
 
-from brainmri import kmeans
+from brainmri import kmeans, kmeans_brain, predict, unet
+from brainmri.errors import ParamsError
+from brainmri.files import read_json
 from brainmri.index import read_split
 from brainmri.params import check
 from stages import segment
+
+pytestmark = pytest.mark.slow
+METHODS = ("kmeans", "kmeans_brain", "unet")
 
 
 @pytest.fixture(scope="module")
@@ -20,32 +26,79 @@ def params():
 
 
 @pytest.fixture(scope="module")
-def segmentation(processed, params, tmp_path_factory):
+def skipped(tmp_path_factory):
+    """What train_unet leaves where there are no masks."""
+    folder = tmp_path_factory.mktemp("models") / "unet"
+    folder.mkdir()
+    (folder / "skipped.json").write_text('{"reason": "no masked training images"}')
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained_unet(processed, tmp_path_factory):
+    from stages import train_unet
+
+    place = tmp_path_factory.mktemp("models")
+    settings = check(tiny_params()["train_unet"], train_unet.Params, "train_unet")
+    train_unet.run(settings, processed / "train", processed / "val", place / "unet", place)
+    return place / "unet"
+
+
+@pytest.fixture(scope="module")
+def segmentation(raw, processed, params, trained_unet, classifier, tmp_path_factory):
     out = tmp_path_factory.mktemp("segmentation") / "out"
-    segment.run(params, processed / "test", out)
+    segment.run(params, raw, processed / "test", trained_unet, classifier, out)
     return out
 
 
-def test_masks_are_those_of_the_method(segmentation, processed, params):
+@pytest.fixture
+def run(raw, skipped, classifier, params, tmp_path):
+    """Run the stage with changed params on a test folder; return the folder that it wrote."""
+
+    def run(test, **changes):
+        changed = params.model_copy(update={"methods": ["kmeans"], "gate": False} | changes)
+        segment.run(changed, raw, test, skipped, classifier, tmp_path / "out")
+        return tmp_path / "out"
+
+    return run
+
+
+@pytest.fixture
+def test_copy(processed, tmp_path):
+    shutil.copytree(processed / "test", tmp_path / "test")
+    return tmp_path / "test"
+
+
+def test_masks_are_those_of_the_methods(segmentation, processed, params, trained_unet):
     split = read_split(processed / "test")
-    masks = np.load(segmentation / "masks-kmeans.npy")
-    for at in range(len(masks)):
-        expected = kmeans.segment(np.ascontiguousarray(split.images[at, ..., 0]), **params.kmeans.model_dump())
-        np.testing.assert_array_equal(masks[at].astype(bool), expected)
+    pictures = [np.ascontiguousarray(image[..., 0]) for image in split.images]
+    expected = {
+        "kmeans": [kmeans.segment(each, **params.kmeans.model_dump()) for each in pictures],
+        "kmeans_brain": [kmeans_brain.segment(each, params.kmeans_brain) for each in pictures],
+        "unet": unet.unet_masks(unet.load_unet(trained_unet), split.images),
+    }
+    for method in METHODS:
+        np.testing.assert_array_equal(np.load(segmentation / f"masks-{method}.npy").astype(bool), expected[method])
+    assert list(dict.fromkeys(pd.read_csv(segmentation / "rows.csv")["method"])) == list(METHODS)
 
 
-def test_rows_and_summary_say_the_same(segmentation, processed):
-    rows = pd.read_csv(segmentation / "rows.csv")
-    found = json.loads((segmentation / "scores.json").read_text())["kmeans"]
-    tumour = rows[rows["truth_px"] > 0]
-    assert found["images"] == 16
-    assert found["images_with_tumour_mask"] == len(tumour) == 12
-    assert found["all"]["dice"]["mean"] == pytest.approx(tumour["dice"].mean())
-    assert found["glioma"]["dice"]["mean"] == pytest.approx(tumour["dice"][tumour["label"] == "glioma"].mean())
-    assert found["false_positive_area_px"]["mean"] == pytest.approx(rows["area_px"][rows["label"] == "notumor"].mean())
-    interval = found["all"]["dice"]["mean_ci95"]
-    assert interval["low"] <= found["all"]["dice"]["mean"] <= interval["high"]
-    assert rows["area_mm2"].isna().all()  # the files tell no voxel size
+def test_rows_and_summary_say_the_same(segmentation):
+    table = pd.read_csv(segmentation / "rows.csv")
+    scores = json.loads((segmentation / "scores.json").read_text())
+    assert set(scores) == set(METHODS)
+    for method, found in scores.items():
+        rows = table[table["method"] == method]
+        tumour = rows[rows["truth_px"] > 0]
+        assert found["images"] == 16
+        assert found["images_with_tumour_mask"] == len(tumour) == 12
+        assert found["all"]["dice"]["mean"] == pytest.approx(tumour["dice"].mean())
+        assert found["native"]["all"]["hd95"]["mean"] == pytest.approx(tumour["native_hd95"].mean())
+        assert found["glioma"]["dice"]["mean"] == pytest.approx(tumour["dice"][tumour["label"] == "glioma"].mean())
+        clear = rows[rows["label"] == "notumor"]
+        assert found["false_positive_area_px"]["mean"] == pytest.approx(clear["area_px"].mean())
+        interval = found["all"]["dice"]["mean_ci95"]
+        assert interval["low"] <= found["all"]["dice"]["mean"] <= interval["high"]
+    assert table["area_mm2"].isna().all()  # the files tell no voxel size
 
 
 def test_dice_of_a_row_by_hand(segmentation, processed):
@@ -57,30 +110,77 @@ def test_dice_of_a_row_by_hand(segmentation, processed):
     assert rows.at[at, "dice"] == pytest.approx(2 * (truth & mask).sum() / (truth.sum() + mask.sum()))
 
 
-def test_areas_are_in_mm2_where_the_voxel_size_is_known(processed, params, tmp_path):
-    test = tmp_path / "test"
-    shutil.copytree(processed / "test", test)
-    index = pd.read_csv(test / "index.csv").assign(voxel_row_mm=2.0, voxel_col_mm=0.5)
-    index.to_csv(test / "index.csv", index=False)
-    segment.run(params, test, tmp_path / "out")
-    rows = pd.read_csv(tmp_path / "out/rows.csv")
+def test_gate_empties_what_the_classifier_calls_clear(segmentation, processed, classifier):
+    loaded = predict.load_classifier(classifier)
+    split = read_split(processed / "test")
+    likeliest = predict.class_probabilities(loaded, split.images).argmax(axis=1)
+    clear = likeliest == loaded.classes.index("notumor")
+    rows = pd.read_csv(segmentation / "rows.csv").query("method == 'kmeans'")
+    np.testing.assert_array_equal(rows["called_clear"], clear)
+    found = json.loads((segmentation / "scores.json").read_text())["kmeans"]
+    tumour = (rows["truth_px"] > 0).to_numpy()
+    assert found["gated"]["emptied"] == clear.sum()
+    assert found["gated"]["all"]["dice"]["mean"] == pytest.approx(np.where(clear, 0, rows["dice"])[tumour].mean())
+
+
+def test_gate_needs_the_class_of_images_without_tumour(processed, classifier, monkeypatch, run, capsys):
+    loaded = predict.load_classifier(classifier)
+    other = dataclasses.replace(loaded, classes=["a", "b", "c", "d"])
+    monkeypatch.setattr(predict, "load_classifier", lambda folder: other)
+    monkeypatch.setattr(predict, "require_same_images", lambda *arguments: None)
+    scores = read_json(run(processed / "test", gate=True) / "scores.json")
+    assert "gated" not in scores["kmeans"]
+    assert "no gate, because the classifier knows no class notumor" in capsys.readouterr().out
+
+
+def test_unet_that_was_not_trained_is_left_out(processed, run, capsys):
+    out = run(processed / "test", methods=["unet", "kmeans"])
+    scores = read_json(out / "scores.json")
+    assert scores["unet"] == {"skipped": "no masked training images"}
+    assert scores["kmeans"]["images"] == 16
+    assert not (out / "masks-unet.npy").exists()
+    assert "method unet left out: no masked training images" in capsys.readouterr().out
+
+
+def test_only_a_unet_that_was_not_trained(processed, run):
+    out = run(processed / "test", methods=["unet"])
+    rows = pd.read_csv(out / "rows.csv")
+    assert rows.empty
+    assert {"method", "dice", "truth_px"} <= set(rows.columns)
+    assert read_json(out / "scores.json") == {"unet": {"skipped": "no masked training images"}}
+
+
+def test_areas_are_in_mm2_where_the_voxel_size_is_known(test_copy, run):
+    index = pd.read_csv(test_copy / "index.csv").assign(voxel_row_mm=2.0, voxel_col_mm=0.5)
+    index.to_csv(test_copy / "index.csv", index=False)
+    rows = pd.read_csv(run(test_copy) / "rows.csv")
     np.testing.assert_allclose(rows["area_mm2"], rows["area_px"])
     assert rows["hd95_mm"].notna().sum() == rows["hd95"].notna().sum()
 
 
-def test_without_masks_there_are_overlays_and_no_scores(processed, params, tmp_path):
-    test = tmp_path / "test"
-    shutil.copytree(processed / "test", test)
-    np.save(test / "masks.npy", np.zeros((0, 32, 32), np.uint8))
-    pd.read_csv(test / "index.csv").assign(mask_row=-1).to_csv(test / "index.csv", index=False)
-    segment.run(params, test, tmp_path / "out")
-    found = json.loads((tmp_path / "out/scores.json").read_text())["kmeans"]
+def test_without_masks_there_are_overlays_and_no_scores(test_copy, run):
+    np.save(test_copy / "masks.npy", np.zeros((0, 32, 32), np.uint8))
+    pd.read_csv(test_copy / "index.csv").assign(mask_row=-1).to_csv(test_copy / "index.csv", index=False)
+    out = run(test_copy)
+    found = read_json(out / "scores.json")["kmeans"]
     assert found["images_with_tumour_mask"] == 0
     assert "all" not in found
-    assert (tmp_path / "out/overlays-kmeans.png").stat().st_size > 10_000
+    assert (out / "overlays-kmeans.png").stat().st_size > 10_000
 
 
-def test_two_runs_write_the_same_bytes(segmentation, processed, params, tmp_path):
-    segment.run(params, processed / "test", tmp_path / "out")
+def test_two_runs_write_the_same_bytes(segmentation, raw, processed, params, trained_unet, classifier, tmp_path):
+    segment.run(params, raw, processed / "test", trained_unet, classifier, tmp_path / "out")
     for path in segmentation.iterdir():
         assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "match"),
+    [
+        ("methods", ["kmeans", "kmeans"], "methods should be different from each other"),
+        ("size_bounds_px", [300, 100], "size_bounds_px should be rising"),
+    ],
+)
+def test_params_out_of_range(key, value, match):
+    with pytest.raises(ParamsError, match=match):
+        check({**tiny_params()["segment"], key: value}, segment.Params, "segment")

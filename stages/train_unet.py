@@ -1,0 +1,158 @@
+"""Train the U-Net: fit the network that outlines tumours on the masked training slices.
+
+Reads the masked rows of `data/processed/train` and `data/processed/val`; never the test split. Writes the folder
+`models/unet`: `model.keras`, `preprocess.json` (how its input has to be made), `postprocess.json` (how its
+probabilities become masks, chosen on validation), `choices.csv` (what it was chosen from), `curves.csv` and
+`versions.json`. Where there are no masks it writes `skipped.json` alone, which says why. Until it is done, its
+checkpoint stands in `.resume/`.
+"""
+
+import argparse
+import platform
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Literal
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+from pydantic import Field
+
+from brainmri import closure, training, unet
+from brainmri.augmentation import VariationParams
+from brainmri.errors import exit_on_error
+from brainmri.files import new_directory, write_json, write_table
+from brainmri.index import Split, read_split
+from brainmri.model_files import save_model
+from brainmri.pairs import PairBatches
+from brainmri.params import Section, Seed, load
+
+Count = Annotated[int, Field(ge=1, le=4096)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class CleaningCandidates(Section):
+    """Section `train_unet.cleaning`: what is tried on validation; with one value each, nothing is chosen."""
+
+    threshold: Annotated[list[Share], Field(min_length=1)]
+    smallest_px: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    largest_only: Annotated[list[bool], Field(min_length=1)]
+    fill_holes: Annotated[list[bool], Field(min_length=1)]
+
+
+class Params(Section):
+    """Section `train_unet`."""
+
+    seed: Seed
+    widths: Annotated[list[Count], Field(min_length=1, max_length=6)]
+    epochs: Annotated[int, Field(ge=1, le=10000)]
+    batch_size: Count
+    learning_rate: Annotated[float, Field(gt=0, le=1)]
+    warmup_epochs: Annotated[int, Field(ge=0)]
+    weight_decay: Annotated[float, Field(ge=0, le=1)]
+    dice_weight: Annotated[float, Field(ge=0, le=1)]
+    variation: VariationParams
+    precision: Literal["float32", "mixed_bfloat16"]
+    mirror: bool
+    cleaning: CleaningCandidates
+
+
+def run(params: Params, train: Path, val: Path, out: Path, resume_root: Path) -> None:
+    """Train a U-Net on folder `train`, choose its epoch and its cleaning on `val`, write it to `out`."""
+    learning, validation = read_split(train), read_split(val)
+    if reason := reason_to_skip(learning, validation):
+        with new_directory(out) as folder:
+            write_json(folder / "skipped.json", {"reason": reason})
+        print(f"train_unet: skipped, {reason}")
+        return
+    training.make_deterministic(params.seed, params.precision)
+    batches = PairBatches(learning, params.batch_size, params.seed, params.variation)
+    checks = PairBatches(validation, params.batch_size)
+    model = build(params, learning.images.shape[1:])
+    print(f"train_unet: {len(batches.rows)} slices, validation: {len(checks.rows)}, {model.count_params():,} weights")
+    data = [folder / name for folder in (train, val) for name in ("images.npy", "masks.npy", "index.csv")]
+    resume = training.resume_folder(
+        resume_root, {**params.model_dump(), **versions()}, [*data, train / "preprocess.json", *code()]
+    )
+    curves = training.fit(model, batches, checks, plan(params), params.seed, resume)
+    with new_directory(out) as folder:
+        # Without its optimiser, whose moments are twice the weights and of no use to prediction.
+        save_model(keras.Model(model.input, model.output, name=model.name), folder / "model.keras")
+        shutil.copyfile(train / "preprocess.json", folder / "preprocess.json")
+        write_table(folder / "curves.csv", pd.DataFrame(curves).astype({"epoch": int}))
+        write_json(folder / "versions.json", versions())
+        write_cleaning(folder, params, model, checks)
+    training.forget(resume)
+
+
+def reason_to_skip(learning: Split, validation: Split) -> str:
+    """Return why no U-Net can be trained, or nothing."""
+    for name, split in (("training", learning), ("validation", validation)):
+        rows = split.index["mask_row"].to_numpy(int)
+        if not any(split.masks[row].any() for row in rows[rows >= 0]):
+            return f"no {name} image has a tumour mask"
+    return ""
+
+
+def plan(params: Params) -> training.Plan:
+    """Return how long the network learns, and how fast: the rate rises linearly, then falls to 0 as a cosine."""
+    return training.Plan(params.epochs, params.learning_rate, "cosine", params.warmup_epochs, patience=0)
+
+
+def build(params: Params, input_shape: tuple[int, int, int]) -> keras.Model:
+    """Return the compiled, untrained network."""
+    optimizer = keras.optimizers.AdamW(params.learning_rate, weight_decay=params.weight_decay)
+    # Decay is for what multiplies images; pulling biases and normalisation to zero helps nothing.
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    model = unet.network(input_shape, params.widths)
+    model.compile(optimizer, unet.dice_cross_entropy(params.dice_weight), metrics=[unet.soft_dice])
+    return model
+
+
+def write_cleaning(folder: Path, params: Params, model: keras.Model, checks: PairBatches) -> None:
+    """Choose on validation how probabilities become masks; write the choice and what it was chosen from."""
+    images = checks.split.images[checks.rows]
+    truth = checks.split.masks[checks.mask_rows].astype(bool)
+    probabilities = unet.model_probabilities(model, images, params.mirror)
+    tumour = truth.any(axis=(1, 2))
+    table = unet.compare_cleanings(truth[tumour], probabilities[tumour], params.cleaning.model_dump())
+    best = table.loc[table["dice"].idxmax()]  # the first of equals
+    write_table(folder / "choices.csv", table)
+    cleaning = unet.Cleaning(
+        float(best["threshold"]), int(best["smallest_px"]), bool(best["largest_only"]), bool(best["fill_holes"])
+    )
+    write_json(folder / "postprocess.json", {"mirror": params.mirror, **asdict(cleaning)})
+    print(f"train_unet: validation Dice {best['dice']:.4f} over {tumour.sum()} slices with a tumour, {cleaning}")
+
+
+def code() -> list[Path]:
+    """Return the files that this stage is made of: a checkpoint of other code is not gone on from."""
+    root = Path(__file__).resolve().parent.parent
+    return [root / name for name in closure.reached(root, Path("stages/train_unet.py"))]
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that the bits of a model depend on."""
+    return {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+    }
+
+
+def main() -> None:
+    """Read the command line and run the stage."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("train", type=Path, help="training folder that preprocess wrote")
+    parser.add_argument("val", type=Path, help="validation folder that preprocess wrote")
+    parser.add_argument("out", type=Path, help="folder to write")
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
+    args = parser.parse_args()
+    run(load(args.params, "train_unet", Params), args.train, args.val, args.out, args.params.parent)
+
+
+if __name__ == "__main__":
+    exit_on_error(main)

@@ -1,0 +1,106 @@
+"""Images and masks that are varied alike."""
+
+import numpy as np
+import pytest
+from conftest import tiny_params
+
+from brainmri.augmentation import VariationParams, draw, vary
+from brainmri.index import read_split
+from brainmri.pairs import PairBatches, vary_pair
+from brainmri.params import check
+
+OFF = {
+    name: type(value)(0) for name, value in tiny_params()["train_unet"]["variation"].items()
+}  # every range that there is, without any variation
+
+
+def variation(**changes):
+    return check({**OFF, **changes}, VariationParams, "variation")
+
+
+def rows(count, **changes):
+    return draw(count, variation(**changes), np.random.default_rng(0)).to_dict("records")
+
+
+def disc():
+    """A bright disc off the centre, (64, 64, 1), and its mask."""
+    y, x = np.mgrid[:64, :64]
+    mask = ((x - 24) ** 2 + (y - 36) ** 2 < 90).astype(np.uint8)
+    return mask[..., None] * np.uint8(200), mask
+
+
+def test_no_variation_leaves_both_as_they_are():
+    image, mask = disc()
+    varied, warped = vary_pair(image, mask, rows(1)[0])
+    np.testing.assert_array_equal(varied, image)
+    np.testing.assert_array_equal(warped, mask)
+
+
+def test_a_mask_goes_where_its_image_goes():
+    image, mask = disc()
+    moved = 0
+    for row in rows(30, rotation_deg=40, zoom=0.3, shift=0.2, horizontal_flip=True, vertical_flip=True):
+        varied, warped = vary_pair(image, mask, row)
+        # Half of what the disc is filled with; a pixel that is just about half covered may round either way.
+        assert np.count_nonzero(warped != (varied[..., 0] >= 100)) <= 1
+        assert set(np.unique(warped)) <= {0, 1}
+        moved += not np.array_equal(warped, mask)
+    assert moved == 30
+
+
+def test_brightness_leaves_the_mask_alone():
+    image, mask = disc()
+    for row in rows(5, brightness=0.5):
+        varied, warped = vary_pair(image, mask, row)
+        assert varied.max() != 200
+        np.testing.assert_array_equal(warped, mask)
+
+
+def test_a_flip_is_exact():
+    image, mask = disc()
+    flipped = next(row for row in rows(20, horizontal_flip=True) if row["horizontal_flip"])
+    varied, warped = vary_pair(image, mask, flipped)
+    np.testing.assert_array_equal(varied, image[:, ::-1])
+    np.testing.assert_array_equal(warped, mask[:, ::-1])
+
+
+@pytest.mark.slow
+def test_batches_are_the_masked_rows_in_0_to_1(processed):
+    split = read_split(processed / "train")
+    masked = split.index["mask_row"].to_numpy() >= 0
+    batches = PairBatches(split, 5)
+    batches.shuffle(3)
+    images, masks = (np.concatenate(parts) for parts in zip(*(batches[at] for at in range(len(batches))), strict=True))
+    assert len(images) == masked.sum() == len(batches.rows)
+    assert len(images) % 5  # the last batch is smaller
+    np.testing.assert_allclose(images, split.images[masked] / 255, rtol=1e-6)
+    np.testing.assert_array_equal(masks[..., 0], split.masks[split.index["mask_row"][masked]])
+    assert images.dtype == masks.dtype == np.float32
+
+
+@pytest.mark.slow
+def test_variants_depend_on_seed_and_epoch_alone(processed):
+    split, ranges = read_split(processed / "train"), variation(rotation_deg=20, brightness=0.2)
+
+    def first(seed, epoch, earlier=()):
+        batches = PairBatches(split, 4, seed, ranges)
+        for number in (*earlier, epoch):
+            batches.shuffle(number)
+        return batches[0]
+
+    images, masks = first(0, 2)
+    again = first(0, 2, earlier=(0, 1))
+    np.testing.assert_array_equal(images, again[0])
+    np.testing.assert_array_equal(masks, again[1])
+    assert not np.array_equal(images, first(0, 3)[0])
+    assert not np.array_equal(images, first(1, 2)[0])
+
+
+@pytest.mark.slow
+def test_a_batch_can_be_made_again_from_its_rows(processed):
+    split, ranges = read_split(processed / "train"), variation(rotation_deg=20, brightness=0.2)
+    batches = PairBatches(split, 4, 0, ranges)
+    batches.shuffle(1)
+    pair = batches.order[0]
+    expected = vary(split.images[batches.rows[pair]], batches.drawn[pair])
+    np.testing.assert_allclose(batches[0][0][0], expected / 255, rtol=1e-6)
