@@ -91,36 +91,32 @@ def method_scores(
         `(N,)` bool, whether the classifier calls an image free of tumour; None without a gate. Gated, such an image has
         an empty mask. The classifier may have seen a twin of a test image: trust the gate on `twin_free` ones only.
     size_bounds_px, seed, repeats
-        See `summarise`.
+        See `by_kind`.
 
     Returns
     -------
     dict
-        What `summarise` returns, and the same under `native`, `twin_free`, `gated`, and `gated` within `twin_free`.
+        What `summarise` and `by_kind` return, and the first also under `native`, `twin_free`, `gated`, and `gated`
+        within `twin_free`.
     """
-    settings = size_bounds_px, seed, repeats
-    result = summarise(table, *settings)
-    result["native"] = summarise(table, *settings, prefix="native_")
+    result = summarise(table, seed, repeats) | by_kind(table, size_bounds_px, seed, repeats)
+    result["native"] = summarise(table, seed, repeats, prefix="native_")
     twin_free = ~table["training_twin"].astype(bool)
-    result["twin_free"] = summarise(table[twin_free], *settings)
+    result["twin_free"] = summarise(table[twin_free], seed, repeats)
     if clear is not None:
         gated = table.where(~pd.Series(clear, table.index), nothing)
-        result["gated"] = {**summarise(gated, *settings), "emptied": int(clear.sum())}
-        result["twin_free"]["gated"] = summarise(gated[twin_free], *settings)
+        result["gated"] = {**summarise(gated, seed, repeats), "emptied": int(clear.sum())}
+        result["twin_free"]["gated"] = summarise(gated[twin_free], seed, repeats)
     return result
 
 
-def summarise(
-    table: pd.DataFrame, size_bounds_px: Sequence[int], seed: int, repeats: int, prefix: str = ""
-) -> dict[str, Any]:
-    """Summarise measures over images with a tumour in truth: all of them, by class and by size; with 95 % intervals.
+def summarise(table: pd.DataFrame, seed: int, repeats: int, prefix: str = "") -> dict[str, Any]:
+    """Summarise measures over the images with a tumour in truth, with 95 % intervals.
 
     Parameters
     ----------
     table
         Rows of `score_rows`.
-    size_bounds_px
-        Areas of the true mask on the square grid at which medium and large tumours begin.
     seed, repeats
         Of the bootstrap over `unit`, which keeps a patient's images together.
     prefix
@@ -129,8 +125,7 @@ def summarise(
     Returns
     -------
     dict
-        Counts, `false_positive_area_px` over images without tumour, `all` and each class, and `by_size`, as far as
-        there are such images.
+        Counts, `false_positive_area_px` over images without tumour, and `all` if there are images with one.
     """
     tumour = table[table["truth_px"] > 0]
     clear = table[(table["label"] == NO_TUMOUR) | (table["truth_px"] == 0)]
@@ -140,12 +135,20 @@ def summarise(
         "images_with_tumour_mask": len(tumour),
         "false_positive_area_px": {"images": len(clear), "mean": clear["area_px"].mean(), "share_with_any": found},
     }
-    labels = sorted(label for label in tumour["label"].unique() if label)
+    return result | ({"all": _summary(tumour, seed, repeats, prefix)} if len(tumour) else {})
+
+
+def by_kind(table: pd.DataFrame, size_bounds_px: Sequence[int], seed: int, repeats: int) -> dict[str, Any]:
+    """Summarise the images with a tumour in truth by class, under its name, and by the tumour's size, under `by_size`.
+
+    `size_bounds_px` are the areas of the true mask on the square grid at which medium and large tumours begin.
+    """
+    tumour = table[table["truth_px"] > 0]
     sizes = np.searchsorted(size_bounds_px, tumour["truth_px"].to_numpy(), side="right")
-    parts = {"all": tumour} | {label: tumour[tumour["label"] == label] for label in labels}
+    labels = {label: tumour[tumour["label"] == label] for label in sorted(set(tumour["label"])) if label}
     by_size = {name: tumour[sizes == at] for at, name in enumerate(SIZES)}
-    result |= {name: _summary(part, seed, repeats, prefix) for name, part in parts.items() if len(part)}
-    result["by_size"] = {name: _summary(part, seed, repeats, prefix) for name, part in by_size.items() if len(part)}
+    result: dict[str, Any] = {name: _summary(part, seed, repeats, "") for name, part in labels.items()}
+    result["by_size"] = {name: _summary(part, seed, repeats, "") for name, part in by_size.items() if len(part)}
     return result
 
 

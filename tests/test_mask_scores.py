@@ -82,7 +82,8 @@ def test_surface_distances_agree_with_a_search_in_mm(split, tables):
 
 
 def test_summary_by_class_and_size(tables):
-    found = mask_scores.summarise(tables["some"], [9, 16], seed=0, repeats=100)
+    found = mask_scores.summarise(tables["some"], seed=0, repeats=100)
+    found |= mask_scores.by_kind(tables["some"], [9, 16], seed=0, repeats=100)
     assert found["all"]["dice"]["mean"] == 0.5
     assert found["all"]["one_empty"] == 1
     assert found["glioma"]["dice"]["mean"] == 0.25
@@ -117,5 +118,5 @@ def test_interval_draws_whole_units(split):
     together = Split(index, split.images, split.masks)
     found = np.stack([square(2, 3, 2), square(1, 1, 3), square(0, 0, 0), square(5, 5, 1)])
     table = mask_scores.score_rows(together, {"some": found}, natives(together), "pad")["some"]
-    bounds = mask_scores.summarise(table, [9, 16], 0, 100)["all"]["dice"]["mean_ci95"]
+    bounds = mask_scores.summarise(table, 0, 100)["all"]["dice"]["mean_ci95"]
     assert np.isnan(bounds["low"])  # one patient has all the tumours: nothing can be said of others
