@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from keras import layers
+from scipy import ndimage
 
 from brainmri import networks, pointing, saliency
 from brainmri.predict import Classifier
@@ -23,18 +24,38 @@ def looking_at(row, col, activation="softmax"):
     return model
 
 
+def spots(count, dtype=np.float32):
+    """Grey images with a brighter pixel at each of the two places, and at the mirror place of the first."""
+    images = np.full((count, 32, 32, 1), 128, np.uint8)
+    images[:, 5, [7, 24]] = images[:, 20, 4] = 255
+    return images if dtype == np.uint8 else images.astype(dtype) / 255
+
+
 def peak(found):
     return [tuple(int(at) for at in np.unravel_index(each.argmax(), each.shape)) for each in found]
 
 
 def test_evidence_peaks_at_the_pixel_that_decides_and_each_class_has_its_own():
-    images = np.full((2, 32, 32, 1), 0.5, np.float32)
-    found = saliency.evidence(looking_at(5, 7), [images], np.array([0, 1]))
+    found = saliency.evidence(looking_at(5, 7), [spots(2)], np.array([0, 1]))
     assert found.shape == (2, 32, 32)
     assert found.dtype == np.float32
     assert peak(found) == [(5, 7), (20, 4)]
     assert found.max(axis=(1, 2)).tolist() == [1, 1]
     assert found.min() >= 0
+
+
+def test_contributions_add_up_to_what_the_image_adds_to_the_score():
+    model, images = looking_at(5, 7), spots(1)
+    start = ndimage.gaussian_filter(images, (0, 2, 2, 0))
+    rise = 3 * float(images[0, 5, 7, 0] - start[0, 5, 7, 0])
+    found = saliency.contributions(model, [images], np.array([0]))
+    assert found.sum() == pytest.approx(rise, rel=1e-5)
+    assert np.count_nonzero(found) == 1
+
+
+def test_what_lowers_a_score_is_no_evidence():
+    images = 1 - spots(1)  # darker where the network would have it brighter
+    assert not saliency.evidence(looking_at(5, 7), [images], np.array([0])).any()
 
 
 def test_a_sure_answer_has_evidence_too():
@@ -46,14 +67,14 @@ def test_a_sure_answer_has_evidence_too():
 def test_a_network_that_ends_otherwise_is_read_by_its_probabilities():
     inner = looking_at(5, 7)
     model = keras.Model(inner.input, layers.Activation("linear")(inner.output))
-    found = saliency.evidence(model, [np.full((1, 32, 32, 1), 0.5, np.float32)], np.array([0]))
+    found = saliency.evidence(model, [spots(1)], np.array([0]))
     assert found[0, 5, 7] == pytest.approx(1, abs=1e-6)
 
 
 def test_a_network_that_looks_nowhere_has_no_evidence():
     model = looking_at(5, 7)
     model.layers[-1].set_weights([np.zeros((1024, 2), np.float32), np.zeros(2, np.float32)])
-    assert not saliency.evidence(model, [np.ones((1, 32, 32, 1), np.float32)], np.array([0])).any()
+    assert not saliency.evidence(model, [spots(1)], np.array([0])).any()
 
 
 @pytest.mark.parametrize("columns", [0, 3])
@@ -70,7 +91,7 @@ def test_networks_of_the_project_are_read_the_same_twice(columns):
 @pytest.mark.parametrize("mirror", [False, True])
 def test_a_classifier_that_answers_from_both_sides_sees_both(mirror):
     classifier = Classifier(looking_at(5, 7), ["a", "b"], {}, [], mirror, 1.0, 0.0)
-    images = np.full((1, 32, 32, 1), 128, np.uint8)
+    images = spots(1, np.uint8)
     found = saliency.classifier_evidence(classifier, images, pd.DataFrame(index=[0]), np.array([0]))
     assert found[0, 5, 7] == pytest.approx(1)
     assert found[0, 5, 31 - 7] == pytest.approx(float(mirror), abs=1e-6)
@@ -79,7 +100,7 @@ def test_a_classifier_that_answers_from_both_sides_sees_both(mirror):
 def test_more_images_than_a_batch_and_none(monkeypatch):
     monkeypatch.setattr(saliency, "BATCH", 2)
     classifier = Classifier(looking_at(5, 7), ["a", "b"], {}, [], False, 1.0, 0.0)
-    images = np.full((5, 32, 32, 1), 128, np.uint8)
+    images = spots(5, np.uint8)
     found = saliency.classifier_evidence(classifier, images, pd.DataFrame(index=range(5)), np.array([0, 1, 0, 1, 0]))
     assert peak(found) == [(5, 7), (20, 4), (5, 7), (20, 4), (5, 7)]
     none = saliency.classifier_evidence(classifier, images[:0], pd.DataFrame(), np.empty(0, int))
