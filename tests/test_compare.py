@@ -408,7 +408,7 @@ def test_params_that_only_the_run_had_are_shown(project):
 def test_no_private_path_is_shown(project):
     run(
         project,
-        params={"fetch": {"local": "/home/somebody/new.zip", "other": "~/x/y.zip", "third": r"C:\Users\me\z.zip"}},
+        params={"fetch": {"local": "/home/me/new.zip", "other": "~/x/y.zip", "third": r"C:\Users\me\z.zip"}},
     )
     result = compare(project, "first", repeats=100)
     for text in (json.dumps(result), as_markdown(result)):
