@@ -10,6 +10,7 @@ import nibabel
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import PARAMS
 from packing import KINDS, pack
 from scan_files import PERSON, dataset, dicom_bytes, dicom_series, nifti_bytes, written
 from test_fetch import contents, fetched
@@ -235,7 +236,8 @@ def test_scans_go_through_preprocess_by_patient_and_by_their_own_window(tmp_path
             window = {"WindowCenter": "500", "WindowWidth": "200", "series": f"1.{at}", "PatientID": f"p{at}"}
             files |= {f"{place}/{name}": data for name, data in enumerate(dicom_series(box, AFFINE, **window))}
     raw = fetched(tmp_path, "local", classes=pack(tmp_path / "c", files, "zip"))
-    preprocess.run(params(window_source="dicom"), raw, tmp_path / "out")
+    exclude = PARAMS.with_name("exclude.csv")
+    preprocess.run(params(window_source="dicom"), raw, exclude, tmp_path / "out")
     assert summary(tmp_path / "out")["own_window"] == 36
     assert "12 of 48 images name no window of their own; theirs are percentiles" in capsys.readouterr().err
     index = pd.concat(read_split(tmp_path / "out" / name).index.assign(split=name) for name in ("train", "val", "test"))

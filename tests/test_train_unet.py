@@ -94,7 +94,7 @@ def test_the_choice_is_the_first_of_the_best_and_is_what_a_loaded_network_does(t
 def test_one_value_each_leaves_nothing_to_choose(processed, tmp_path):
     fixed = {"threshold": [0.25], "smallest_px": [3], "largest_only": [True], "fill_holes": [False]}
     chosen, batches = params(cleaning=fixed, mirror=False), PairBatches(read_split(processed / "val"), 8)
-    train_unet.write_cleaning(tmp_path, chosen, train_unet.build(chosen, (32, 32, 3), 1), batches)
+    train_unet.write_cleaning(tmp_path, chosen, train_unet.build(chosen, (32, 32, 3)), batches)
     assert json.loads((tmp_path / "postprocess.json").read_text()) == {
         "threshold": 0.25, "smallest_px": 3, "largest_only": True, "fill_holes": False, "mirror": False,
     }  # fmt: skip
