@@ -1,8 +1,10 @@
-# Everything runs inside .venv, which is made from requirements.lock when that has changed.
+# Everything runs inside .venv, which is made from requirements.lock when that has changed. What the app, the API and
+# the tests on real servers need beside it comes from requirements-all.lock, into the same place.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+READY_ALL := $(VENV)/.ready-all
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export DVC_NO_ANALYTICS := 1
@@ -20,14 +22,19 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
+$(READY_ALL): $(READY) requirements-all.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements-all.lock
+	@touch $@
+
 repro: $(READY) ## make the environment and run the pipeline (dvc repro)
 	@brainmri check-params
 	dvc repro
 
 test: $(READY) ## run the tests, the whole pipeline on a tiny phantom among them
-	pytest
+	pytest -m "not servers and not browser"
 
-test-all: test ## the tests, and what needs servers, browsers or hours (nothing yet)
+test-all: $(READY_ALL) ## those, and the tests on real servers and in a real browser
+	pytest
 
 lint: $(READY) ## check style and types
 	ruff check

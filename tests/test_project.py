@@ -66,8 +66,18 @@ def test_the_graph_in_the_readme_is_that_of_the_pipeline():
     assert graph.strip() in README
 
 
-def test_the_lock_file_names_no_index_and_pins_every_package_with_hashes():
-    text = (ROOT / "requirements.lock").read_text()
+def pins(name):
+    return dict(re.findall(r"^([a-z0-9][^=\s]*)==(\S+)", (ROOT / name).read_text(), re.MULTILINE))
+
+
+def test_both_lock_files_pin_what_they_share_alike():
+    few, all_of_them = pins("requirements.lock"), pins("requirements-all.lock")
+    assert few.items() < all_of_them.items()
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-all.lock"])
+def test_a_lock_file_names_no_index_and_pins_every_package_with_hashes(name):
+    text = (ROOT / name).read_text()
     assert "://" not in text
     assert "--index" not in text
     packages = re.findall(r"^[a-z0-9].*$", text, re.MULTILINE)
