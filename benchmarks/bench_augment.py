@@ -10,7 +10,18 @@ import keras
 import numpy as np
 from keras.src.legacy.preprocessing.image import ImageDataGenerator
 
-from benchmarks.common import PARAMS, arguments, arrays, batches, images, in_turns, rate, ratio, table
+from benchmarks.common import (
+    PARAMS,
+    arguments,
+    arrays,
+    batches,
+    images,
+    in_turns,
+    like_image_data_generator,
+    rate,
+    ratio,
+    table,
+)
 from brainmri.augmentation import VariationParams, draw, vary
 from brainmri.params import check
 
@@ -28,15 +39,7 @@ def ours(pixels: np.ndarray, ranges: VariationParams) -> None:
 
 
 def generator(pixels: np.ndarray) -> None:
-    made = ImageDataGenerator(
-        rotation_range=SAME.rotation_deg,
-        horizontal_flip=SAME.horizontal_flip,
-        zoom_range=SAME.zoom,
-        width_shift_range=SAME.shift,
-        height_shift_range=SAME.shift,
-        brightness_range=(1 - SAME.brightness, 1 + SAME.brightness),
-        fill_mode="constant",
-    ).flow(pixels, batch_size=BATCH)
+    made = ImageDataGenerator(**like_image_data_generator(SAME)).flow(pixels, batch_size=BATCH)
     for _ in range(len(made)):
         next(made)
 

@@ -29,6 +29,7 @@ from benchmarks.common import (
     cpu_seconds,
     images,
     in_turns,
+    like_image_data_generator,
     rate,
     ratio,
     table,
@@ -63,13 +64,7 @@ def our_epoch(model: keras.Model | None, batches: ImageBatches, epoch: int = 0) 
 
 def recipe(pixels: np.ndarray, labels: np.ndarray) -> Any:
     made = ImageDataGenerator(
-        rotation_range=SAME.rotation_deg,
-        horizontal_flip=SAME.horizontal_flip,
-        zoom_range=SAME.zoom,
-        width_shift_range=SAME.shift,
-        height_shift_range=SAME.shift,
-        brightness_range=(1 - SAME.brightness, 1 + SAME.brightness),
-        fill_mode="constant",
+        **like_image_data_generator(SAME),
         rescale=1 / 255,  # of what it gives: brightness_range makes black of images that are in [0, 1] before
     )
     return made.flow(pixels.astype(np.float32), np.eye(len(CLASSES))[labels], batch_size=BATCH, seed=0)

@@ -18,6 +18,7 @@ import numpy as np
 import yaml
 from tqdm import tqdm
 
+from brainmri.augmentation import VariationParams
 from brainmri.images import ImageParams
 from brainmri.manifest import SourceImage, read_manifest
 from brainmri.params import check
@@ -125,6 +126,19 @@ def machine() -> str:
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
     cores = f"{platform.machine()}, {os.cpu_count()} cores, {' '.join(features)}"
     return f"{cores}; Python {platform.python_version()}, {versions}"
+
+
+def like_image_data_generator(ranges: VariationParams) -> dict[str, Any]:
+    """Return the arguments that make Keras's `ImageDataGenerator` vary images as `ranges` says."""
+    return {
+        "rotation_range": ranges.rotation_deg,
+        "horizontal_flip": ranges.horizontal_flip,
+        "zoom_range": ranges.zoom,
+        "width_shift_range": ranges.shift,
+        "height_shift_range": ranges.shift,
+        "brightness_range": (1 - ranges.brightness, 1 + ranges.brightness),
+        "fill_mode": "constant",
+    }
 
 
 def batches(count: int, size: int) -> Iterator[slice]:

@@ -16,6 +16,8 @@ from brainmri.probabilities import ratio, require_probabilities, surprise
 COLDEST, HOTTEST = 0.1, 10.0
 # Above every confidence: with it every answer is abstained from.
 ABSTAIN_ALWAYS = 1.01
+# Of equal width, for the expected calibration error.
+BINS = 15
 
 
 def calibrate(true: np.ndarray, probabilities: np.ndarray, risk: float) -> dict[str, Any]:
@@ -166,7 +168,7 @@ def quality(true: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
     }
 
 
-def reliability(true: np.ndarray, probabilities: np.ndarray, bins: int = 15) -> dict[str, Any]:
+def reliability(true: np.ndarray, probabilities: np.ndarray, bins: int = BINS) -> dict[str, Any]:
     """Compare the confidence of predictions (their largest probability) with how often they are right.
 
     Returns

@@ -7,7 +7,6 @@ from tempfile import TemporaryDirectory
 
 from brainmri import lock, results
 from brainmri.errors import ArtifactError, ParamsError, exit_on_error
-from brainmri.files import write_json
 from brainmri.params import Section, load
 
 
@@ -97,7 +96,9 @@ def external(args: argparse.Namespace) -> None:
         fetch.run(section, scratch / "raw")
         limits = (args.twin_threshold, args.neighbour_threshold)
         result = score(args.model, args.train, scratch / "raw", scratch, *limits, args.seed, args.bootstrap)
-    write_json(args.out, result)
+    command = f"brainmri external {args.model.name} {args.train.name} {args.set.name}"  # no private paths
+    name = args.name or f"{args.model.name} scored on {args.set.name}"
+    results.record_external(args.root, name, command, result, args.out)
     print(as_table(result))
 
 
@@ -138,6 +139,7 @@ def main() -> None:
     command.add_argument("train", type=Path, help="its training images, such as data/processed/train")
     command.add_argument("set", type=Path, help="folder, .zip, .tar or manifest CSV of images with classes")
     command.add_argument("--out", type=Path, required=True, help="JSON file to write")
+    command.add_argument("--name", help="how the README calls the result (default: made of the two names)")
     command.add_argument("--twin-threshold", type=float, default=0.98, help="as in params.yaml (default: 0.98)")
     command.add_argument("--neighbour-threshold", type=float, default=0.94, help="likewise (default: 0.94)")
     command.add_argument("--params", type=Path, default=Path("params.yaml"))

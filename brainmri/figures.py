@@ -43,7 +43,7 @@ def scores(path: Path, table: pd.DataFrame, note: str) -> None:
     for axis, (metric, found) in zip(axes, table.groupby("metric", sort=False), strict=False):
         for at, (part, (colour, marker, label)) in enumerate(PARTS.items()):
             rows = found[found["part"] == part]
-            places = rows["who"].map(who.index) + 0.24 * (at - 1)
+            places = np.array([who.index(name) for name in rows["who"]], float) + 0.24 * (at - 1)
             ends = [rows["value"] - rows["low"], rows["high"] - rows["value"]]
             # A score without ends is a fact on the images, not an estimate: nothing is drawn around it.
             ends = [np.clip(end.to_numpy(float), 0, None) for end in ends]
@@ -129,6 +129,45 @@ def coverage_risk(path: Path, table: pd.DataFrame, coverage: float, accuracy: fl
     top = max(0.05, 1.4 * float(table["risk"].max()))
     axis.set(xlabel="share of images answered", ylabel="share of answers wrong", title="Risk by coverage, test images")
     axis.set(xlim=(0, 1.01), ylim=(0, min(1.02, top)))
+    _save(figure, path, note)
+
+
+def dice_by_method(path: Path, table: pd.DataFrame, note: str) -> None:
+    """Draw every image's Dice by method, and the share of images that reach each Dice.
+
+    Parameters
+    ----------
+    path : Path
+        PNG file to write.
+    table : DataFrame
+        Columns `method` and `dice`, one row an image with a tumour and method: the rows of `rows.csv` of the segment
+        stage whose `truth_px` is above 0.
+    note : str
+        Written in the corner: where the data are from.
+    """
+    methods = list(dict.fromkeys(table["method"]))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8))
+    for at, method in enumerate(methods):
+        values = np.sort(table.loc[table["method"] == method, "dice"].dropna().to_numpy())
+        colour = COLOURS[at % len(COLOURS)]
+        # A fixed spread by rank instead of a random one: equal data give an equal picture.
+        offsets = 0.6 * ((np.arange(len(values)) * 0.618034) % 1 - 0.5)
+        left.plot(values, at + offsets, ".", color=colour, markersize=3, alpha=0.5)
+        if len(values):
+            left.boxplot(
+                values, positions=[at], orientation="horizontal", widths=0.72, showfliers=False, manage_ticks=False,
+                medianprops={"color": "black", "linewidth": 1.6}, boxprops={"color": "0.3"}, whis=(5, 95),
+            )  # fmt: skip
+            reached = 1 - np.arange(len(values)) / len(values)
+            right.step(
+                [0, *values], [1, *reached], where="pre", color=colour, label=f"{method}, mean {values.mean():.2f}"
+            )
+    left.set_yticks(range(len(methods)), methods)
+    left.set(xlabel="Dice", xlim=(-0.02, 1.02), title="Each image; box: quartiles, ends: 5 % and 95 %")
+    left.invert_yaxis()
+    right.set(xlabel="Dice", ylabel="share of images with at least that", xlim=(0, 1), ylim=(0, 1.02), title="Reached")
+    if right.get_legend_handles_labels()[0]:
+        right.legend(frameon=False, fontsize=8)
     _save(figure, path, note)
 
 

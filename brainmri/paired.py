@@ -14,9 +14,8 @@ from scipy.sparse.csgraph import connected_components
 from scipy.stats import binomtest
 
 from brainmri import intervals, scores
+from brainmri.calibration import BINS
 from brainmri.revision_tables import classes
-
-BINS = 15  # as in `scores.reliability`
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,7 @@ def dice(a: pd.DataFrame, b: pd.DataFrame, seed: int, repeats: int) -> dict[str,
 
 
 def ece(true: np.ndarray, probabilities: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the expected calibration error `(R,)` of `scores.reliability` for each row of weights `(R, N)`.
+    """Return the expected calibration error `(R,)` of `calibration.reliability` for each row of weights `(R, N)`.
 
     A resample's ECE is on average above that of its sample, for A and B alike; most of it cancels in their difference.
     """

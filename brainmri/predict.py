@@ -37,7 +37,10 @@ def load_classifier(folder: Path) -> Classifier:
 
 def load_repeats(folder: Path) -> list[Classifier]:
     """Load the classifier of each seed that `train.repeats` asked for; the first is that of `load_classifier`."""
-    return [_load(folder, part) for part in (folder, *sorted((folder / "repeats").glob("*")))]
+    return [
+        _load(folder, part)
+        for part in (folder, *sorted((folder / "repeats").glob("*"), key=lambda part: int(part.name)))
+    ]
 
 
 def _load(folder: Path, part: Path) -> Classifier:

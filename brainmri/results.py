@@ -45,6 +45,12 @@ def record(root: Path, name: str, command: str, out: Path) -> None:
     )
 
 
+def record_external(root: Path, name: str, command: str, result: dict[str, Any], out: Path) -> None:
+    """Write `out`: the result of `external.score`, and how it was come by, as `tables` reads it."""
+    commit = _git(root, "rev-parse", "HEAD")
+    write_json(out, {"name": name, "command": command, "commit": commit, "result": result})
+
+
 def tables(folder: Path) -> str:
     """Return the Markdown tables of every run in a folder of results, sorted by file name."""
     runs = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]

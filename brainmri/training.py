@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import platform
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ import pandas as pd
 import tensorflow as tf
 from tqdm import tqdm
 
+from brainmri import closure
 from brainmri.errors import TrainingError
 from brainmri.files import new_directory, write_table
 
@@ -95,8 +97,8 @@ def fit(
             row = {"epoch": epoch + 1, **learnt, **{f"val_{name}": value for name, value in checked.items()}}
             if not np.isfinite([row["loss"], row["val_loss"]]).all():
                 raise TrainingError(
-                    f"train: the loss has to stay a number, received {row['loss']} in epoch {epoch + 1} "
-                    f"(validation {row['val_loss']}); lower train.learning_rate"
+                    f"{model.name}: the loss has to stay a number, received {row['loss']} in epoch {epoch + 1} "
+                    f"(validation {row['val_loss']}); lower its learning_rate"
                 )
             rows.append(row)
             kept = _keep_weights(model, rows, resume)
@@ -209,10 +211,29 @@ def _latest(resume: Path) -> Path | None:
     return max(resume.glob("epoch-*"), default=None)
 
 
-def resume_folder(root: Path, params: dict[str, Any], files: Sequence[Path]) -> Path:
-    """Return the folder in which a run with these params, code and data would have left its checkpoint."""
-    digest = hashlib.sha256(json.dumps(params, sort_keys=True).encode())
-    for path in sorted(files):
+def versions() -> dict[str, str]:
+    """Return the versions that the bits of a model depend on."""
+    return {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+    }
+
+
+def code(stage: Path) -> list[Path]:
+    """Return the files that a stage's script is made of: a checkpoint of other code is not gone on from."""
+    root = Path(__file__).resolve().parent.parent
+    return [root / name for name in closure.reached(root, stage.resolve().relative_to(root))]
+
+
+def resume_folder(root: Path, stage: Path, params: dict[str, Any], data: Sequence[Path]) -> Path:
+    """Return the folder in which a run of a stage's script with these params and data would have left its checkpoint.
+
+    Its name also rests on the stage's code and on the versions of the packages.
+    """
+    digest = hashlib.sha256(json.dumps({**params, **versions()}, sort_keys=True).encode())
+    for path in sorted([*data, *code(stage)]):
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return root / ".resume" / digest.hexdigest()[:16]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from brainmri import figures, figures_segment, headline, scores
+from brainmri import figures, headline, scores
 from brainmri.assessment import parts
 from brainmri.errors import ArtifactError, exit_on_error
 from brainmri.files import new_directory, read_json, write_json, write_table
@@ -56,7 +56,7 @@ def run(
         draw_data(folder, data, read_table(summary / "histograms.csv"), note)
         draw_answers(folder, data["classes"], classify, note)
         figures.dice(folder / "dice.png", scored_rows(segmentation), data["classes"], note)
-        figures_segment.dice_by_method(folder / "dice_by_method.png", scored_rows(segmentation), note)
+        figures.dice_by_method(folder / "dice_by_method.png", scored_rows(segmentation), note)
 
 
 def without_rows(data: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,6 @@ of every further seed. Until it is done, its checkpoint stands in `.resume/`, wh
 """
 
 import argparse
-import platform
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,8 @@ from typing import Any
 import keras
 import numpy as np
 import pandas as pd
-import tensorflow as tf
 
-from brainmri import closure, networks, training
+from brainmri import networks, training
 from brainmri.augmentation import VariationParams
 from brainmri.batches import ImageBatches, targets
 from brainmri.calibration import calibrate
@@ -42,9 +40,8 @@ def run(params: Params, train: Path, val: Path, augmented: Path, out: Path, resu
     learning, validation = read_split(train), read_split(val)
     encoding = fit_encoding(learning.index, params.metadata)
     data = [folder / name for folder in (train, val, augmented) for name in ("images.npy", "index.csv")]
-    resume = training.resume_folder(
-        resume_root, {**params.model_dump(), **versions()}, [*data, train / "preprocess.json", *code()]
-    )
+    data.append(train / "preprocess.json")
+    resume = training.resume_folder(resume_root, Path(__file__), params.model_dump(), data)
     with new_directory(out) as folder:
         for repeat in range(params.repeats):
             part = folder / f"repeats/{repeat}" if repeat else folder
@@ -55,7 +52,7 @@ def run(params: Params, train: Path, val: Path, augmented: Path, out: Path, resu
             train_one(params, batches, checks, seed, resume / str(repeat), part)
         shutil.copyfile(train / "preprocess.json", folder / "preprocess.json")
         write_json(folder / "metadata.json", encoding)
-        write_json(folder / "versions.json", versions())
+        write_json(folder / "versions.json", training.versions())
     training.forget(resume)
 
 
@@ -153,22 +150,6 @@ def answers(model: keras.Model, batches: ImageBatches, mirror: bool) -> np.ndarr
         own = None if columns is None else columns[at : at + BATCH]
         parts.append(model_answer(model, images[batches.rows[at : at + BATCH]], own, mirror))
     return np.concatenate(parts)
-
-
-def code() -> list[Path]:
-    """Return the files that this stage is made of: a checkpoint of other code is not gone on from."""
-    root = Path(__file__).resolve().parent.parent
-    return [root / name for name in closure.reached(root, Path("stages/train.py"))]
-
-
-def versions() -> dict[str, str]:
-    """Return the versions that the bits of a model depend on."""
-    return {
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "tensorflow": tf.__version__,
-        "keras": keras.__version__,
-    }
 
 
 def main() -> None:

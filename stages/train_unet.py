@@ -8,19 +8,16 @@ checkpoint stands in `.resume/`.
 """
 
 import argparse
-import platform
 import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
 
 import keras
-import numpy as np
 import pandas as pd
-import tensorflow as tf
 from pydantic import Field
 
-from brainmri import closure, training, unet
+from brainmri import training, unet
 from brainmri.augmentation import VariationParams
 from brainmri.errors import exit_on_error
 from brainmri.files import new_directory, write_json, write_table
@@ -73,16 +70,15 @@ def run(params: Params, train: Path, val: Path, out: Path, resume_root: Path) ->
     model = build(params, learning.images.shape[1:])
     print(f"train_unet: {len(batches.rows)} slices, validation: {len(checks.rows)}, {model.count_params():,} weights")
     data = [folder / name for folder in (train, val) for name in ("images.npy", "masks.npy", "index.csv")]
-    resume = training.resume_folder(
-        resume_root, {**params.model_dump(), **versions()}, [*data, train / "preprocess.json", *code()]
-    )
+    data.append(train / "preprocess.json")
+    resume = training.resume_folder(resume_root, Path(__file__), params.model_dump(), data)
     curves = training.fit(model, batches, checks, plan(params), params.seed, resume)
     with new_directory(out) as folder:
         # Without its optimiser, whose moments are twice the weights and of no use to prediction.
         save_model(keras.Model(model.input, model.output, name=model.name), folder / "model.keras")
         shutil.copyfile(train / "preprocess.json", folder / "preprocess.json")
         write_table(folder / "curves.csv", pd.DataFrame(curves).astype({"epoch": int}))
-        write_json(folder / "versions.json", versions())
+        write_json(folder / "versions.json", training.versions())
         write_cleaning(folder, params, model, checks)
     training.forget(resume)
 
@@ -125,22 +121,6 @@ def write_cleaning(folder: Path, params: Params, model: keras.Model, checks: Pai
     )
     write_json(folder / "postprocess.json", {"mirror": params.mirror, **asdict(cleaning)})
     print(f"train_unet: validation Dice {best['dice']:.4f} over {tumour.sum()} slices with a tumour, {cleaning}")
-
-
-def code() -> list[Path]:
-    """Return the files that this stage is made of: a checkpoint of other code is not gone on from."""
-    root = Path(__file__).resolve().parent.parent
-    return [root / name for name in closure.reached(root, Path("stages/train_unet.py"))]
-
-
-def versions() -> dict[str, str]:
-    """Return the versions that the bits of a model depend on."""
-    return {
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "tensorflow": tf.__version__,
-        "keras": keras.__version__,
-    }
 
 
 def main() -> None:

@@ -33,7 +33,10 @@ def external(monkeypatch, classifier, processed, place, out, *more):
     words = ["external", classifier, processed / "train", place, "--out", out, "--bootstrap", "100", *more]
     monkeypatch.setattr(sys, "argv", ["brainmri", *map(str, words)])
     cli.main()
-    return json.loads(out.read_text())
+    written = json.loads(out.read_text())
+    assert written["command"] == f"brainmri external {classifier.name} train {place.name}"
+    assert len(written["commit"]) == 40
+    return written["result"]
 
 
 def test_a_folder_is_scored_without_copies_of_training_images(

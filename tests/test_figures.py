@@ -1,5 +1,6 @@
 """The charts draw what they are given, and the same bytes twice."""
 
+import cv2
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -89,3 +90,24 @@ def test_a_gallery_shows_every_picture_whole(tmp_path):
     galleries.grid(tmp_path / "a.png", pictures, [str(at) for at in range(5)], "title", 3)
     drawn = np.rint(plt.imread(tmp_path / "a.png")[..., 0] * 255)
     assert all((drawn == 40 * at).sum() > 400 for at in range(1, 6))
+
+
+def dice_chart(path, table):
+    figures.dice_by_method(path, table, "simulated data")
+    return cv2.imread(str(path))
+
+
+def test_dice_chart_shows_the_values_and_is_the_same_twice(tmp_path):
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"method": ["kmeans"] * 40 + ["unet"] * 40, "dice": rng.random(80)})
+    first = dice_chart(tmp_path / "a.png", table)
+    assert first.std() > 10
+    dice_chart(tmp_path / "b.png", table)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    other = dice_chart(tmp_path / "c.png", table.assign(dice=table["dice"] / 2))
+    assert (first != other).any()
+
+
+def test_dice_of_no_rows_and_rows_that_are_not_scored(tmp_path):
+    assert dice_chart(tmp_path / "a.png", pd.DataFrame({"method": [], "dice": []})) is not None
+    assert dice_chart(tmp_path / "b.png", pd.DataFrame({"method": ["kmeans"], "dice": [np.nan]})) is not None

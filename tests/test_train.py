@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -88,7 +89,7 @@ def test_a_run_killed_in_its_first_checkpoint_starts_anew(processed, augmented, 
 
 
 def test_a_checkpoint_rests_on_all_code_of_the_stage():
-    names = [path.name for path in train.code()]
+    names = [path.name for path in training.code(Path(train.__file__))]
     assert {"train.py", "training.py", "networks.py", "files.py"} <= set(names)
     assert not {"kmeans.py", "phantom.py", "figures.py"} & set(names)
 
@@ -96,11 +97,11 @@ def test_a_checkpoint_rests_on_all_code_of_the_stage():
 def test_a_checkpoint_of_other_params_is_not_used(tmp_path):
     file = tmp_path / "a"
     file.write_text("data")
-    one = training.resume_folder(tmp_path, {"seed": 0}, [file])
-    assert one == training.resume_folder(tmp_path, {"seed": 0}, [file])
-    assert one != training.resume_folder(tmp_path, {"seed": 1}, [file])
+    one = training.resume_folder(tmp_path, Path(train.__file__), {"seed": 0}, [file])
+    assert one == training.resume_folder(tmp_path, Path(train.__file__), {"seed": 0}, [file])
+    assert one != training.resume_folder(tmp_path, Path(train.__file__), {"seed": 1}, [file])
     file.write_text("other data")
-    assert one != training.resume_folder(tmp_path, {"seed": 0}, [file])
+    assert one != training.resume_folder(tmp_path, Path(train.__file__), {"seed": 0}, [file])
 
 
 def test_a_loss_that_is_no_number_ends_the_run_with_a_sentence(processed, augmented, tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -120,7 +121,7 @@ def test_data_without_masks_is_skipped_with_the_reason(processed, tmp_path, caps
 
 
 def test_a_checkpoint_rests_on_all_code_of_the_stage():
-    names = [path.name for path in train_unet.code()]
+    names = [path.name for path in training.code(Path(train_unet.__file__))]
     assert {"train_unet.py", "training.py", "unet.py", "pairs.py", "augmentation.py"} <= set(names)
     assert not {"networks.py", "kmeans.py", "phantom.py", "figures.py"} & set(names)
 
