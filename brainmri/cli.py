@@ -34,9 +34,8 @@ def check_params(args: argparse.Namespace) -> None:
 def verify_lock(args: argparse.Namespace) -> None:
     """Check dvc.yaml, dvc.lock, params.yaml, the code and the README's tables against each other."""
     found = lock.problems(args.root, models())
-    readme = (args.root / "README.md").read_text()
-    if results.with_tables(readme, args.root / "results") != readme:
-        found.append("README.md: tables should be those of results/; run `brainmri readme`")
+    stale = [page.name for page, text in results.pages(args.root).items() if page.read_text() != text]
+    found += [f"{name}: tables should be those of results/; run `brainmri readme`" for name in stale]
     if found:
         raise ArtifactError("\n".join(found))
     print("dvc.yaml, dvc.lock, params.yaml, the code and the README agree")
@@ -48,9 +47,9 @@ def record(args: argparse.Namespace) -> None:
 
 
 def readme(args: argparse.Namespace) -> None:
-    """Write the README's tables anew from `results/`."""
-    path = args.root / "README.md"
-    path.write_text(results.with_tables(path.read_text(), args.root / "results"))
+    """Write the tables of the README and of docs/results.md anew from `results/`."""
+    for page, text in results.pages(args.root).items():
+        page.write_text(text)
 
 
 def compare(args: argparse.Namespace) -> None:
@@ -117,7 +116,7 @@ def main() -> None:
     command.add_argument("command_line", help="the command that made it, without private paths")
     command.add_argument("out", type=Path, help="JSON file to write, such as results/nickparvar-cnn.json")
     command.set_defaults(run=record)
-    command = commands.add_parser("readme", help="write the README's tables anew from results/")
+    command = commands.add_parser("readme", help="write the tables of README and docs anew from results/")
     command.set_defaults(run=readme)
     command = commands.add_parser("compare", help="say what changed between two revisions, and if more than chance")
     command.add_argument("rev_a", metavar="REV_A", help="commit, branch, tag or DVC experiment")

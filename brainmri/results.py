@@ -1,6 +1,5 @@
-"""Published runs, one JSON each in `results/`, and the README's tables, which are made from them."""
+"""Published runs, one JSON each in `results/`, and the tables that the README and `docs/results.md` make of them."""
 
-import json
 import subprocess
 from pathlib import Path, PurePath
 from typing import Any
@@ -51,21 +50,36 @@ def record_external(root: Path, name: str, command: str, result: dict[str, Any],
     write_json(out, {"name": name, "command": command, "commit": commit, "result": result})
 
 
-def tables(folder: Path) -> str:
-    """Return the Markdown tables of every run in a folder of results, sorted by file name."""
-    runs = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
-    others = [json.loads(path.read_text()) for path in sorted(folder.glob("external/*.json"))]
-    made = [_headline(runs), _by_class(runs), _external(others), _segmentation(runs), _commands([*runs, *others])]
+def pages(root: Path) -> dict[Path, str]:
+    """Return the text that each page with tables should have: that on disk, with its tables made from `results/`.
+
+    The README has the headline of every run, `docs/results.md` every class.
+    """
+    runs = [read_json(path) for path in sorted((root / "results").glob("*.json"))]
+    others = [read_json(path) for path in sorted((root / "results").glob("external/*.json"))]
+    made = {"README.md": headline_tables(runs, others), "docs/results.md": _by_class(runs)}
+    return {root / name: with_tables(root / name, tables) for name, tables in made.items()}
+
+
+def headline_tables(runs: list[dict[str, Any]], others: list[dict[str, Any]]) -> str:
+    """Return the Markdown tables of every run, of scores on sets from elsewhere, and the commands that made them."""
+    made = [_headline(runs), _external(others), _segmentation(runs), _commands([*runs, *others])]
     return "\n\n".join(part for part in made if part)
 
 
-def with_tables(readme: str, folder: Path) -> str:
-    """Return the text of the README with the tables of `folder` between its two marks."""
-    before, mark, rest = readme.partition(BEGIN)
+def with_tables(page: Path, tables: str) -> str:
+    """Return the text of a page with `tables` between its two marks.
+
+    Raises
+    ------
+    ArtifactError
+        If a mark is missing.
+    """
+    before, mark, rest = page.read_text().partition(BEGIN)
     _, end, after = rest.partition(END)
     if not mark or not end:
-        raise ArtifactError(f"README.md: should hold the lines {BEGIN} and {END}, received neither or one")
-    return f"{before}{BEGIN}\n\n{tables(folder)}\n\n{END}{after}"
+        raise ArtifactError(f"{page.name}: should hold the lines {BEGIN} and {END}, received neither or one")
+    return f"{before}{BEGIN}\n\n{tables}\n\n{END}{after}"
 
 
 def _headline(runs: list[dict[str, Any]]) -> str:

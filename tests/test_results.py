@@ -24,13 +24,27 @@ def run(name="a", accuracy=0.625, twin_free=True):
             "metrics": {"classify": classify, "segment": segment, "data": {}}}  # fmt: skip
 
 
+def project(root, *runs):
+    """Return a folder with pages for the tables, and a result for each run."""
+    (root / "docs").mkdir()
+    (root / "results/external").mkdir(parents=True)
+    for name in ("README.md", "docs/results.md"):
+        (root / name).write_text(f"before\n{results.BEGIN}\nold\n{results.END}\nafter\n")
+    for at, content in enumerate(runs):
+        (root / f"results/{at}.json").write_text(json.dumps(content))
+    return root
+
+
+def readme_and_classes(root):
+    made = results.pages(root)
+    return made[root / "README.md"], made[root / "docs/results.md"]
+
+
 def test_tables_hold_the_numbers_of_every_run(tmp_path):
-    for name in ("b", "a"):
-        (tmp_path / f"{name}.json").write_text(json.dumps(run(name)))
-    table = results.tables(tmp_path)
+    table, classes = readme_and_classes(project(tmp_path, run("a"), run("b")))
     assert "| a | all, 8 | 0.625 (0.500 to 0.750) |  | 0.600 (0.500 to 0.750) | 0.100 |  |  |" in table
     assert "| a | twin-free, 8 | 0.625 (0.500 to 0.750) |" in table
-    assert "| a | glioma | 4 | 0.500 | 0.250 | 0.750 | 0.375 (0.500 to 0.750) | 4 |" in table
+    assert "| a | glioma | 4 | 0.500 | 0.250 | 0.750 | 0.375 (0.500 to 0.750) | 4 |" in classes
     assert "| a | kmeans | 6 | 0.125 (0.500 to 0.750) | 50.0 | 0.500 |" in table
     assert "- a: `dvc repro` at commit `0123456789`" in table
     assert table.index("| a | all, 8") < table.index("| b | all, 8")
@@ -39,13 +53,12 @@ def test_tables_hold_the_numbers_of_every_run(tmp_path):
 def test_a_score_that_is_not_defined_is_written_so(tmp_path):
     content = run()
     content["metrics"]["classify"]["whole"]["classes"]["glioma"] |= {"f1": None, "auc": None}
-    (tmp_path / "a.json").write_text(json.dumps(content))
-    assert "| a | glioma | 4 | 0.500 | 0.250 | not defined | not defined | 4 |" in results.tables(tmp_path)
+    _, classes = readme_and_classes(project(tmp_path, content))
+    assert "| a | glioma | 4 | 0.500 | 0.250 | not defined | not defined | 4 |" in classes
 
 
 def test_a_run_without_twin_free_images_has_no_row_for_them(tmp_path):
-    (tmp_path / "a.json").write_text(json.dumps(run(twin_free=False)))
-    assert "twin-free," not in results.tables(tmp_path)
+    assert "twin-free," not in readme_and_classes(project(tmp_path, run(twin_free=False)))[0]
 
 
 def test_seeds_and_probes_stand_beside_the_classifier(tmp_path):
@@ -56,8 +69,7 @@ def test_seeds_and_probes_stand_beside_the_classifier(tmp_path):
         "nearest_neighbour": {"whole": {"accuracy": 0.25}},
         "metadata": {"whole": {"accuracy": 0.5}},
     }
-    (tmp_path / "a.json").write_text(json.dumps(content))
-    table = results.tables(tmp_path)
+    table, _ = readme_and_classes(project(tmp_path, content))
     assert "| 0.750 ± 0.013 (3) | 0.600 (0.500 to 0.750) | 0.100 | 0.250 | 0.500 |" in table
     assert "| a | twin-free, 8 | 0.625 (0.500 to 0.750) |  |" in table
 
@@ -69,25 +81,25 @@ def test_a_score_on_another_set_has_a_table_of_its_own(tmp_path):
         "ci95": {"accuracy": INTERVAL, "macro": {"f1": INTERVAL}},
         "counts": {"training_twins": {"glioma": 2, "notumor": 1}},
     }
-    (tmp_path / "external").mkdir()
+    project(tmp_path, run())
     content = {"name": "a on b", "command": "brainmri external", "commit": "abcdef0123456789", "result": result}
-    (tmp_path / "external/a.json").write_text(json.dumps(content))
-    (tmp_path / "a.json").write_text(json.dumps(run()))
-    table = results.tables(tmp_path)
+    (tmp_path / "results/external/a.json").write_text(json.dumps(content))
+    table, _ = readme_and_classes(tmp_path)
     assert "| a on b | 7 | 3 | 0.500 (0.500 to 0.750) | 0.250 (0.500 to 0.750) |" in table
     assert "- a on b: `brainmri external` at commit `abcdef0123`" in table
 
 
 def test_only_what_stands_between_the_marks_is_written(tmp_path):
-    (tmp_path / "a.json").write_text(json.dumps(run()))
-    readme = f"before\n{results.BEGIN}\nold\n{results.END}\nafter\n"
-    made = results.with_tables(readme, tmp_path)
-    assert made.startswith(f"before\n{results.BEGIN}\n\n| Run |")
-    assert made.endswith(f"\n{results.END}\nafter\n")
-    assert "old" not in made
-    assert results.with_tables(made, tmp_path) == made
+    for page, made in results.pages(project(tmp_path, run())).items():
+        assert made.startswith(f"before\n{results.BEGIN}\n\n| Run |")
+        assert made.endswith(f"\n{results.END}\nafter\n")
+        assert "old" not in made
+        page.write_text(made)
+        assert results.pages(tmp_path)[page] == made
 
 
-def test_a_readme_without_the_marks_is_refused(tmp_path):
-    with pytest.raises(ArtifactError, match=r"README\.md: should hold the lines"):
-        results.with_tables("no marks", tmp_path)
+def test_a_page_without_the_marks_is_refused(tmp_path):
+    project(tmp_path, run())
+    (tmp_path / "docs/results.md").write_text("no marks")
+    with pytest.raises(ArtifactError, match=r"results\.md: should hold the lines"):
+        results.pages(tmp_path)
