@@ -1,9 +1,11 @@
-"""Report: gather what the stages found into the small files that git keeps, and draw the charts.
+"""Report: gather what the stages found into the small files that git keeps, draw the charts, and write them up.
 
-Reads `data/raw/summary.json`, `data/processed/summary`, `data/probes/scores.json`, `models/classifier/curves.csv`,
-`data/evaluation` and `data/segmentation`; no model, no scan. Writes `metrics/{data,probe,classify,segment}.json` and
-`plots/`. It is the one stage whose outputs DVC does not cache, and cheap for that reason: a stage with such outputs
-runs again wherever it is pulled.
+Reads `data/raw/summary.json`, the tables and the summary of `data/processed`, `data/probes/scores.json`,
+`data/augmented/preview.png`, `models/classifier/curves.csv`, `data/evaluation` and `data/segmentation`; no model, no
+scan. Writes `metrics/{data,probe,classify,segment}.json`, `metrics/model_card.md` and `plots/`, which git keeps, and
+`data/report/index.html`: the card with the pictures of scans that the other stages drew, which DVC keeps. It is the one
+stage with outputs that DVC does not cache, and cheap for that reason: a stage with such outputs runs again wherever it
+is pulled.
 """
 
 import argparse
@@ -14,10 +16,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from brainmri import figures, headline, scores
+from brainmri import figures, headline, model_card, report_page, scores
 from brainmri.assessment import parts
+from brainmri.documents import as_html, as_markdown
 from brainmri.errors import ArtifactError, exit_on_error
 from brainmri.files import new_directory, read_json, write_json, write_table
+from brainmri.index import read_index
+from brainmri.scan_facts import scan_facts
 
 NUMBERS = ("truth_px", "dice", "accuracy", "confidence")  # columns of other stages' tables that may be empty
 
@@ -27,36 +32,49 @@ TABLES = ("predictions", "roc", "precision_recall", "reliability", "coverage_ris
 
 def run(
     raw: Path,
-    summary: Path,
+    processed: Path,
     probes: Path,
+    preview: Path,
     model: Path,
     evaluation: Path,
     segmentation: Path,
     metrics: Path,
     plots: Path,
+    page: Path,
 ) -> None:
-    """Write the folders `metrics` and `plots` from what the stages before left in theirs."""
-    source = read_json(raw / "summary.json")
-    known = ("ignored", "differences", "patients_in_several_splits")  # counts of images stand in the summary
-    sets = {name: {key: facts[key] for key in known} for name, facts in source["sets"].items()}
-    data = {"simulated": source["simulated"], "source": source["source"], "sets": sets}
-    data |= read_json(summary / "summary.json")
+    """Write the folders `metrics`, `plots` and `page` from what the stages before left in theirs."""
+    summary = processed / "summary"
+    data = data_facts(raw, summary)
+    table = scan_facts({name: read_index(processed / name) for name in ("train", "val", "test")})
     classify, probe = read_json(evaluation / "scores.json"), read_json(probes / "scores.json")
     curves = read_table(model / "curves.csv")
     kept = curves.loc[curves["val_loss"].idxmin()]
     classify["validation"] = {"epoch": int(kept["epoch"]), "loss": kept["val_loss"], "accuracy": kept["val_accuracy"]}
     note = "simulated data" if data["simulated"] else f"source: {data['source']}"
-    with new_directory(metrics) as numbers, new_directory(plots) as folder:
-        write_json(numbers / "data.json", without_rows(data))
-        write_json(numbers / "probe.json", probe)
-        write_json(numbers / "classify.json", classify)
-        write_json(numbers / "segment.json", read_json(segmentation / "scores.json"))
+    found = {"data": data, "probe": probe, "classify": classify, "segment": read_json(segmentation / "scores.json")}
+    with new_directory(metrics) as numbers, new_directory(plots) as folder, new_directory(page) as written:
+        for name, content in found.items():
+            write_json(numbers / f"{name}.json", content)
         gather(folder, curves, evaluation)
+        write_table(folder / "metadata.csv", table)
         figures.scores(folder / "scores.png", headline.headline(classify, probe), note)
         draw_data(folder, data, read_table(summary / "histograms.csv"), note)
         draw_answers(folder, data["classes"], classify, note)
         figures.dice(folder / "dice.png", scored_rows(segmentation), data["classes"], note)
         figures.dice_by_method(folder / "dice_by_method.png", scored_rows(segmentation), note)
+        card = model_card.card(found, table, read_table(folder / "predictions.csv"), folder)
+        (numbers / "model_card.md").write_text(as_markdown(card, f"../{plots.name}"))
+        scans = report_page.pictures(summary, preview, evaluation, segmentation)
+        (written / "index.html").write_text(as_html([*card, *scans]))
+
+
+def data_facts(raw: Path, summary: Path) -> dict[str, Any]:
+    """Return what fetch and preprocess say of the images, lists as counts."""
+    source = read_json(raw / "summary.json")
+    known = ("ignored", "differences", "patients_in_several_splits")  # counts of images stand in the summary
+    sets = {name: {key: facts[key] for key in known} for name, facts in source["sets"].items()}
+    data = {"simulated": source["simulated"], "source": source["source"], "sets": sets}
+    return without_rows(data | read_json(summary / "summary.json"))
 
 
 def without_rows(data: dict[str, Any]) -> dict[str, Any]:
@@ -135,13 +153,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, text in (
         ("raw", "folder that fetch wrote"),
-        ("summary", "summary folder that preprocess wrote"),
+        ("processed", "folder that preprocess wrote"),
         ("probes", "folder that probe wrote"),
+        ("preview", "picture that augment wrote"),
         ("model", "folder that train wrote"),
         ("evaluation", "folder that evaluate wrote"),
         ("segmentation", "folder that segment wrote"),
         ("metrics", "folder to write the metrics to"),
         ("plots", "folder to write the plots to"),
+        ("page", "folder to write the page to, which shows scans"),
     ):
         parser.add_argument(name, type=Path, help=text)
     run(**vars(parser.parse_args()))
