@@ -37,16 +37,21 @@ def from_square(mask: np.ndarray, shape: tuple[int, int], fit: str) -> np.ndarra
     ndarray, shape (H, W), bool
         Foreground where the mask, between its pixels interpolated linearly, is one half or more.
     """
-    size = len(mask)
+    native: np.ndarray = levels_from_square(mask.astype(np.float32), shape, fit) >= 0.5
+    return native
+
+
+def levels_from_square(square: np.ndarray, shape: tuple[int, int], fit: str) -> np.ndarray:
+    """Bring levels (S, S) float32, such as a map, from the square grid back to the file's own; see `from_square`."""
+    size = len(square)
     if fit == "stretch":
         rows, cols = size, size
     else:
         rows, cols = (max(1, round(side * size / max(shape))) for side in shape)
     top, left = (size - rows) // 2, (size - cols) // 2
-    part = mask[top : top + rows, left : left + cols].astype(np.float32)
+    part = square[top : top + rows, left : left + cols]
     finer = cv2.INTER_LINEAR if shape[0] >= rows and shape[1] >= cols else cv2.INTER_AREA
-    native: np.ndarray = cv2.resize(part, (shape[1], shape[0]), interpolation=finer) >= 0.5
-    return native
+    return np.asarray(cv2.resize(part, (shape[1], shape[0]), interpolation=finer))
 
 
 def native_truths(raw: Path, index: pd.DataFrame) -> Iterator[NativeTruth | None]:

@@ -82,7 +82,7 @@ def classifier_evidence(
     """
     columns = [encode(table, classifier.columns)] if classifier.columns else []
     found = np.zeros(images.shape[:3], np.float32)
-    for at in tqdm(range(0, len(images), BATCH), "evidence", unit="batch", mininterval=1, disable=not len(images)):
+    for at in tqdm(range(0, len(images), BATCH), "evidence", unit="batch", mininterval=1, disable=len(images) <= BATCH):
         part = slice(at, at + BATCH)
         picture, metadata = images[part].astype(np.float32) / 255, [array[part] for array in columns]
         found[part] = evidence(classifier.model, [picture, *metadata], class_numbers[part])

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,12 @@ def read_scan(
         If a file cannot be decoded or the sizes of the two differ; the message gives the reason only.
     """
     grey, mode = decode(data)
+    scan = scan_of(grey, mode, params, own_window)
+    return scan if mask_data is None else replace(scan, mask=_read_mask(mask_data, grey.shape, params))
+
+
+def scan_of(grey: np.ndarray, mode: str, params: ImageParams, own_window: tuple[float, float] | None = None) -> Scan:
+    """Bring a decoded slice (H, W), uint8 or uint16, to the square grid; of the rest see `read_scan`."""
     square, scale = to_square(grey, params.size, params.fit)
     inside = head(square)
     counts = level_counts(square, inside)
@@ -80,7 +86,7 @@ def read_scan(
         square,
         inside,
         apply_table(square, table),
-        None if mask_data is None else _read_mask(mask_data, grey.shape, params),
+        None,
         scale,
         facts | quality(square, inside, counts, counts_256),
         _stage_counts(counts, counts_256, table),

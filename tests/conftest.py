@@ -117,3 +117,15 @@ def classifier(tmp_path_factory, processed, augmented):
     params = check(tiny_params()["train"], train.Params, "train")
     train.run(params, processed / "train", processed / "val", augmented, place / "classifier", place)
     return place / "classifier"
+
+
+@pytest.fixture(scope="session")
+def trained_unet(tmp_path_factory, processed):
+    """A U-Net trained on their masks for two epochs."""
+    from brainmri.params import check
+    from stages import train_unet
+
+    place = tmp_path_factory.mktemp("models")
+    params = check(tiny_params()["train_unet"], train_unet.Params, "train_unet")
+    train_unet.run(params, processed / "train", processed / "val", place / "unet", place)
+    return place / "unet"

@@ -35,16 +35,6 @@ def skipped(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def trained_unet(processed, tmp_path_factory):
-    from stages import train_unet
-
-    place = tmp_path_factory.mktemp("models")
-    settings = check(tiny_params()["train_unet"], train_unet.Params, "train_unet")
-    train_unet.run(settings, processed / "train", processed / "val", place / "unet", place)
-    return place / "unet"
-
-
-@pytest.fixture(scope="module")
 def segmentation(raw, processed, params, trained_unet, classifier, tmp_path_factory):
     out = tmp_path_factory.mktemp("segmentation") / "out"
     segment.run(params, raw, processed / "test", trained_unet, classifier, out)

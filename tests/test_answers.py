@@ -1,0 +1,173 @@
+"""One scan's answer is what the stages would say of it, on the file's own pixels and in the units the file states."""
+
+import json
+import threading
+
+import cv2
+import numpy as np
+import pytest
+from conftest import PARAMS, SIDE, draw_scan
+from scan_files import PERSON, dicom_bytes, dicom_series, nifti_bytes
+
+from brainmri import answers, predict, unet
+from brainmri.errors import ArtifactError, InputError, ParamsError
+from brainmri.index import read_split
+from brainmri.models import load_models
+from brainmri.native import from_square
+
+pytestmark = pytest.mark.slow
+METHODS = ("unet", "kmeans_brain", "kmeans")
+AFFINE = np.diag([-2.0, -3, 5, 1])
+
+
+@pytest.fixture(scope="module")
+def models(classifier, trained_unet):
+    return load_models(classifier, trained_unet, PARAMS)
+
+
+@pytest.fixture(scope="module")
+def stack():
+    """Seven slices (I, J, K) of int16; a spot of constant place in the middle five."""
+    rng = np.random.default_rng(3)
+    slices = [draw_scan(rng, "glioma" if 0 < at < 6 else "notumor")[0] for at in range(7)]
+    return np.stack(slices, axis=-1).transpose(1, 0, 2).astype(np.int16) * 8
+
+
+def png(label="glioma", seed=1):
+    return bytes(cv2.imencode(".png", draw_scan(np.random.default_rng(seed), label)[0])[1])
+
+
+def test_an_image_is_answered_as_the_stages_answer(models, processed, raw, set_manifest):
+    split = read_split(processed / "test")
+    from brainmri.manifest import read_manifest
+
+    paths = read_manifest(raw).set_index("image_id")["path"]
+    expected = predict.class_probabilities(models.classifier, split.images)
+    outlined = unet.unet_masks(models.unet, split.images)
+    for at, image_id in enumerate(split.index["image_id"][:6]):
+        found = answers.answer(set_manifest.parent / paths[image_id], models, gate=False)
+        np.testing.assert_array_equal(found.inputs[0], split.images[at])
+        np.testing.assert_allclose(list(found.probabilities.values()), expected[at], atol=1e-6)
+        assert found.label == models.classifier.classes[expected[at].argmax()]
+        assert found.abstain == (expected[at].max() < models.classifier.abstain_below)
+        np.testing.assert_array_equal(found.mask[0], from_square(outlined[at], (SIDE, SIDE), "pad"))
+        assert found.table["mode"][0] == split.index["mode"][at]
+        for name in ("snr", "height_px", "entropy_bits"):
+            assert found.table[name][0] == pytest.approx(split.index[name][at], rel=1e-6)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_gate_empties_the_mask_of_what_is_called_clear(models, method):
+    loud = predict.Classifier(**vars(models.classifier) | {"classes": ["notumor", "a", "b", "c"]})
+    for name, classes in (("clear", loud.classes), ("other", ["a", "b", "c", "d"])):
+        own = answers.Models(**vars(models) | {"classifier": predict.Classifier(**vars(loud) | {"classes": classes})})
+        given = ("x.png", png())
+        found = answers.answer(given, own, method)
+        open_ = answers.answer(given, own, method, gate=False)
+        assert not open_.gated
+        assert found.gated == (found.label == "notumor"), name
+        np.testing.assert_array_equal(found.mask, np.zeros_like(open_.mask) if found.gated else open_.mask)
+
+
+def test_none_gives_no_mask(models):
+    found = answers.answer(("x.png", png()), models, "none")
+    assert found.mask is None
+    assert answers.as_dict(found)["mask"] is None
+
+
+def test_millimetres_only_where_the_file_states_them(models):
+    pixels = draw_scan(np.random.default_rng(1), "glioma")[0].astype(np.uint16) * 8
+    stated = answers.answer(("x", dicom_bytes(pixels)), models, "kmeans", gate=False)
+    silent = answers.answer(("x", dicom_bytes(pixels, PixelSpacing=None)), models, "kmeans", gate=False)
+    picture = answers.answer(("x.png", png()), models, "kmeans", gate=False)
+    assert stated.mask.sum() == silent.mask.sum() > 50
+    assert stated.area_mm2 == pytest.approx(stated.mask.sum() * 0.5 * 0.75)
+    for found in (silent, picture):
+        assert found.area_mm2 is None
+        assert answers.as_dict(found)["mask"]["area_mm2"] is None
+        assert answers.as_dict(found)["mask"]["pixels"] == found.mask.sum()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_volume_is_the_same_as_nifti_and_as_dicom(models, stack, tmp_path, method):
+    (tmp_path / "series").mkdir()
+    for at, data in enumerate(dicom_series(stack, AFFINE)):
+        (tmp_path / f"series/{at}").write_bytes(data)
+    one = answers.answer(("x.nii", nifti_bytes(stack, AFFINE)), models, method, gate=False)
+    other = answers.answer(tmp_path / "series", models, method, gate=False)
+    assert one.scan.kind == other.scan.kind == "volume"
+    np.testing.assert_array_equal(one.mask, other.mask)
+    np.testing.assert_array_equal(one.slice_probabilities, other.slice_probabilities)
+    assert one.probabilities == other.probabilities
+    assert sum(one.probabilities.values()) == pytest.approx(1)
+    assert one.measures.volume_ml == pytest.approx(one.mask.sum() * 30 / 1000)
+    shown = answers.as_dict(one)
+    assert shown["affine"] == one.scan.volume.affine.tolist()
+    assert len(shown["slice_probabilities"]) == 7
+    assert shown["scan"]["plane"] == "axial"
+    assert (shown["scan"]["voxel_row_mm"], shown["scan"]["slice_mm"]) == (3, 5)
+
+
+def test_what_is_said_is_json_without_the_person(models, stack):
+    empty = answers.answer(("x.nii", nifti_bytes(np.zeros((9, 9, 3), np.int16), AFFINE)), models, gate=False)
+    person = answers.answer(("x", dicom_bytes(stack[:, :, 3], **PERSON)), models)
+    for found in (empty, person, answers.answer(("y.png", png()), models)):
+        text = json.dumps(answers.as_dict(found), allow_nan=False)
+        assert '"note": "Not for clinical use"' in text
+        assert "Jane" not in text
+        assert "4711" not in text
+        assert list(found.seconds) == ["read", "prepare", "classify", *(["outline"] if found.mask is not None else [])]
+
+
+def test_the_evidence_lies_on_the_files_own_pixels(models, classifier):
+    found = answers.answer(("x.png", png()), models, "none")
+    seen = answers.evidence(found, models)
+    assert seen.shape == (SIDE, SIDE)
+    assert 0 <= seen.min() < seen.max() <= 1
+    assert np.abs(seen - answers.evidence(found, models, "pituitary")).max() > 0
+    with pytest.raises(ParamsError, match="evidence: should be asked of a class in glioma"):
+        answers.evidence(found, models, "cyst")
+    with pytest.raises(ParamsError, match="a slice from 0 to 0, received 'glioma' and 1"):
+        answers.evidence(found, models, "glioma", 1)
+
+
+def test_threads_share_the_models_and_not_their_work(models, stack):
+    given = [(f"{seed}.png", png(label, seed)) for seed, label in enumerate(["glioma", "notumor", "pituitary"] * 2)]
+    given.append(("x.nii", nifti_bytes(stack, AFFINE)))
+    alone = [answers.answer(each, models, gate=False) for each in given]
+    together = {}
+
+    def work(at):
+        for _ in range(3):
+            together[at] = answers.answer(given[at], models, gate=False)
+
+    threads = [threading.Thread(target=work, args=(at,)) for at in range(len(given))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for at, one in enumerate(alone):
+        assert together[at].probabilities == one.probabilities
+        np.testing.assert_array_equal(together[at].mask, one.mask)
+
+
+def test_what_cannot_be_answered_is_one_sentence(models, tmp_path):
+    with pytest.raises(ParamsError, match="method should be one of unet, kmeans_brain, kmeans, none, received 'magic'"):
+        answers.answer(("x.png", png()), models, "magic")
+    with pytest.raises(InputError, match=r"^x\.png: cannot be decoded"):
+        answers.answer(("x.png", b"text"), models)
+    without = answers.Models(**vars(models) | {"unet": None})
+    with pytest.raises(ArtifactError, match="method unet needs a trained U-Net, received none"):
+        answers.answer(("x.png", png()), without)
+    assert answers.answer(("x.png", png()), without, "kmeans", gate=False).mask.any()
+
+
+def test_the_window_to_show_is_the_files_own_or_nearly_all(models):
+    pixels = np.arange(4096, dtype=np.uint16).reshape(64, 64)
+    own = answers.answer(("x", dicom_bytes(pixels, WindowCenter="1000.5", WindowWidth="2001")), models, "none")
+    assert own.window == (0, 2000)
+    shown = answers.shown(own.scan.levels[0], own.window)
+    assert (shown[0, 0], shown[-1, -1]) == (0, 255)
+    low, high = answers.answer(("x", dicom_bytes(pixels)), models, "none").window
+    assert 0 <= low < 50
+    assert 4000 < high <= 4095
