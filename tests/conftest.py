@@ -129,3 +129,15 @@ def trained_unet(tmp_path_factory, processed):
     params = check(tiny_params()["train_unet"], train_unet.Params, "train_unet")
     train_unet.run(params, processed / "train", processed / "val", place / "unet", place)
     return place / "unet"
+
+
+@pytest.fixture(scope="session")
+def finished_project(tmp_path_factory):
+    """A copy of the project with tiny params, run through DVC, committed to `main`; to be copied, not changed."""
+    from tiny_project import commit, sh, write_project
+
+    place = tmp_path_factory.mktemp("finished") / "project"
+    write_project(place)
+    sh(place, "dvc", "repro")
+    commit(place, "first run")
+    return place

@@ -1,33 +1,18 @@
 """The whole pipeline through DVC, on a tiny phantom in a temporary copy of the project: what users do, and expect."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 import zipfile
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import yaml
-from conftest import CLASSES, draw_scan, tiny_params
+from conftest import CLASSES, draw_scan
+from tiny_project import commit, sh, stages_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.pipeline]
-ROOT = Path(__file__).parent.parent
 STAGES = ["fetch", "preprocess", "probe", "augment", "train", "train_unet", "evaluate", "segment", "report"]
-
-
-def sh(project, *words, ok=True):
-    """Run a command in the project as a user would, with this Python first on PATH; return what it printed."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    names = {f"GIT_{who}_{what}": "test@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    # PYTHONPATH: the stages of the copy, not those of the project that is installed in this environment.
-    env = {**os.environ, **names, "PATH": path, "DVC_NO_ANALYTICS": "1", "PYTHONPATH": str(project), "COLUMNS": "200"}
-    result = subprocess.run(words, cwd=project, env=env, capture_output=True, text=True, check=False)
-    assert (result.returncode == 0) == ok, result.stdout + result.stderr
-    return result.stdout if ok else result.stdout + result.stderr
 
 
 def changed(project):
@@ -35,36 +20,10 @@ def changed(project):
     return sorted(json.loads(sh(project, "dvc", "status", "--json")))
 
 
-def stages_run(printed):
-    """Return the stages that ran, in order, from what `dvc repro` printed."""
-    return [line.split("'")[1] for line in printed.splitlines() if line.startswith("Running stage")]
-
-
-def commit(project, message):
-    sh(project, "git", "add", "--all")
-    sh(project, "git", "commit", "--quiet", "--message", message)
-
-
 @pytest.fixture(scope="module")
-def project(tmp_path_factory):
-    """A copy of the project as it stands, with tiny params, in a repository of its own, run once and committed."""
-    place = tmp_path_factory.mktemp("clone") / "project"
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    for name in filter(None, listed.stdout.split("\0")):
-        if (ROOT / name).is_file() and not name.startswith(("tests/", "metrics/", "plots/")) and name != "dvc.lock":
-            (place / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, place / name)
-    sh(place, "git", "init", "--quiet", "--initial-branch", "main")
-    phantom = {"seed": 7, "patients": {"train": 12, "test": 4}, "slices": 3, "size": [64, 80], "jpeg_quality": [80, 90],
-               "twins": 4}  # fmt: skip
-    params = tiny_params(fetch={"source": "phantom", "phantom": phantom})
-    (place / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
-    sh(place, "dvc", "repro")
-    commit(place, "first run")
-    return place
+def project(finished_project, tmp_path_factory):
+    """A copy of the tiny project, run once and committed."""
+    return shutil.copytree(finished_project, tmp_path_factory.mktemp("clone") / "project")
 
 
 @pytest.fixture
@@ -135,14 +94,14 @@ def test_two_branches_are_compared_offline(clean):
     sh(clean, "git", "checkout", "--quiet", "-b", "dropout")
     params = (clean / "params.yaml").read_text()
     (clean / "params.yaml").write_text(
-        params.replace("dropout: 0.2", "dropout: 0.1").replace("epochs: 2", "epochs: 3", 1)
+        params.replace("dropout: 0.2", "dropout: 0.1").replace("epochs: 25", "epochs: 5", 1)
     )
     assert sorted(stages_run(sh(clean, "dvc", "repro"))) == ["evaluate", "report", "segment", "train"]
     commit(clean, "less dropout")
     params = json.loads(sh(clean, "dvc", "params", "diff", "main", "dropout", "--json"))["params.yaml"]
     assert {name: (both["old"], both["new"]) for name, both in params.items()} == {
         "train.dropout": (0.2, 0.1),
-        "train.epochs": (2, 3),
+        "train.epochs": (25, 5),
     }
     metrics = json.loads(sh(clean, "dvc", "metrics", "diff", "main", "dropout", "--json"))
     assert "whole.loss" in metrics["metrics/classify.json"]
