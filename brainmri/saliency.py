@@ -66,7 +66,7 @@ def contributions(model: keras.Model, inputs: list[np.ndarray], class_numbers: n
     for shares in np.array_split((np.arange(STEPS) + 0.5) / STEPS, -(-STEPS * len(images) // BATCH)):
         steps = [start + np.float32(share) * (images - start) for share in shares]
         between = tf.convert_to_tensor(np.concatenate(steps))
-        others = [np.concatenate([array] * len(shares)) for array in inputs[1:]]
+        others = [tf.convert_to_tensor(np.concatenate([array] * len(shares))) for array in inputs[1:]]
         with tf.GradientTape() as tape:
             tape.watch(between)
             given = _scores(model, [between, *others])
