@@ -1,4 +1,4 @@
-"""The U-Net that outlines tumours: its network, its loss, and how a trained one answers.
+"""The U-Net that outlines tumours: its loss, and how a trained one answers; the networks are in `unet_networks.py`.
 
 Input: (N, S, S, C) float32 in [0, 1]. Output: (N, S, S, 1) float32, the probability that a pixel is tumour.
 """
@@ -13,10 +13,10 @@ import cv2
 import keras
 import numpy as np
 import pandas as pd
-from keras import layers, ops
+from keras import ops
 from scipy import ndimage
 
-from brainmri.errors import ArtifactError, InputError
+from brainmri.errors import ArtifactError
 from brainmri.files import read_json
 from brainmri.model_files import load_model
 
@@ -41,47 +41,6 @@ class Unet:
     image_params: dict[str, Any]  # of `images.ImageParams`
     mirror: bool  # the answer is the mean of those to an image and to its left-right mirror image
     cleaning: Cleaning
-
-
-def network(input_shape: tuple[int, int, int], widths: Sequence[int]) -> keras.Model:
-    """Build a U-Net [1]_ of residual blocks [2]_, made for processors without an accelerator.
-
-    The stem halves the grid at once, each further width halves it again; the decoder adds what the encoder had on the
-    same grid, where the original concatenates, and so halves the cost of its convolutions. One transposed convolution
-    takes the last grid back to the image's.
-
-    Parameters
-    ----------
-    input_shape : tuple of int
-        S, S, C.
-    widths : sequence of int
-        Channels on each grid, from the finest, S / 2, on.
-
-    Raises
-    ------
-    InputError
-        If S cannot be halved as often as there are widths.
-
-    References
-    ----------
-    .. [1] Ronneberger et al. 2015, doi:10.1007/978-3-319-24574-4_28
-    .. [2] He et al. 2016, doi:10.1109/CVPR.2016.90
-    """
-    if input_shape[0] % 2 ** len(widths):
-        raise InputError(
-            f"train_unet: the side of an image should be a multiple of {2 ** len(widths)} px for {len(widths)} widths, "
-            f"received {input_shape[0]} px; use fewer widths or another preprocess.size"
-        )
-    x = inputs = keras.Input(input_shape)
-    skips = []
-    for width in widths:
-        x = _block(_convolution(x, width, strides=2), width)
-        skips.append(x)
-    for width, skip in zip(widths[-2::-1], skips[-2::-1], strict=True):
-        x = layers.UpSampling2D(2)(layers.Conv2D(width, 1, use_bias=False)(x))
-        x = _block(layers.add([x, skip]), width)
-    # Probabilities in float32 whatever the precision of the rest: bfloat16 has three digits only.
-    return keras.Model(inputs, layers.Conv2DTranspose(1, 2, 2, activation="sigmoid", dtype="float32")(x), name="unet")
 
 
 def dice_cross_entropy(dice_weight: float) -> Callable[[Any, Any], Any]:
@@ -204,17 +163,3 @@ def model_probabilities(model: keras.Model, images: np.ndarray, mirror: bool) ->
             answer = (answer + turned) / 2
         answers[at : at + BATCH] = answer
     return answers
-
-
-def _block(x: keras.KerasTensor, width: int) -> keras.KerasTensor:
-    inner = _convolution(_convolution(x, width), width, activation=None)
-    return layers.ReLU()(layers.add([x, inner]))
-
-
-def _convolution(
-    x: keras.KerasTensor, width: int, strides: int = 1, activation: str | None = "relu"
-) -> keras.KerasTensor:
-    x = layers.Conv2D(width, 3, strides, padding="same", use_bias=False, kernel_initializer="he_normal")(x)
-    # A batch counts a tenth: at Keras's hundredth the statistics of a short run would still be those of its start.
-    x = layers.BatchNormalization(momentum=0.9)(x)
-    return layers.Activation(activation)(x) if activation else x

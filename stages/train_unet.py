@@ -17,7 +17,7 @@ import keras
 import pandas as pd
 from pydantic import Field
 
-from brainmri import training, unet
+from brainmri import training, unet, unet_networks
 from brainmri.augmentation import VariationParams
 from brainmri.errors import exit_on_error
 from brainmri.files import new_directory, write_json, write_table
@@ -39,17 +39,27 @@ class CleaningCandidates(Section):
     fill_holes: Annotated[list[bool], Field(min_length=1)]
 
 
+class Lite0(Section):
+    """Section `train_unet.lite0`."""
+
+    weights: Literal["imagenet"] | None
+
+
 class Params(Section):
     """Section `train_unet`."""
 
     seed: Seed
+    encoder: Literal["plain", "lite0"]
+    lite0: Lite0
     widths: Annotated[list[Count], Field(min_length=1, max_length=6)]
+    dropout: Annotated[float, Field(ge=0, lt=1)]
     epochs: Annotated[int, Field(ge=1, le=10000)]
     batch_size: Count
     learning_rate: Annotated[float, Field(gt=0, le=1)]
     warmup_epochs: Annotated[int, Field(ge=0)]
     weight_decay: Annotated[float, Field(ge=0, le=1)]
     dice_weight: Annotated[float, Field(ge=0, le=1)]
+    averaging: Annotated[float, Field(ge=0, lt=1)]
     variation: VariationParams
     precision: Literal["float32", "mixed_bfloat16"]
     mirror: bool
@@ -99,10 +109,18 @@ def plan(params: Params) -> training.Plan:
 
 def build(params: Params, input_shape: tuple[int, int, int]) -> keras.Model:
     """Return the compiled, untrained network."""
-    optimizer = keras.optimizers.AdamW(params.learning_rate, weight_decay=params.weight_decay)
+    optimizer = keras.optimizers.AdamW(
+        params.learning_rate,
+        weight_decay=params.weight_decay,
+        use_ema=params.averaging > 0,
+        ema_momentum=params.averaging or 0.99,  # Keras checks it even where it is not used
+    )
     # Decay is for what multiplies images; pulling biases and normalisation to zero helps nothing.
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    model = unet.network(input_shape, params.widths)
+    if params.encoder == "lite0":
+        model = unet_networks.lite0(input_shape, params.widths, params.dropout, params.lite0.weights)
+    else:
+        model = unet_networks.plain(input_shape, params.widths, params.dropout)
     model.compile(optimizer, unet.dice_cross_entropy(params.dice_weight), metrics=[unet.soft_dice])
     return model
 

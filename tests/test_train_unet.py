@@ -102,6 +102,23 @@ def test_one_value_each_leaves_nothing_to_choose(processed, tmp_path):
     assert len(pd.read_csv(tmp_path / "choices.csv")) == 1
 
 
+def test_a_pretrained_encoder_and_averaged_weights_are_trained_kept_and_answer_as_chosen(processed, tmp_path):
+    chosen = {"encoder": "lite0", "lite0": {"weights": None}, "widths": [4, 8, 8, 8], "averaging": 0.9, "dropout": 0.2}
+    folder = run(processed, tmp_path, **chosen)
+    loaded, split = unet.load_unet(folder), read_split(processed / "val")
+    rows = split.index["mask_row"].to_numpy()
+    truth = split.masks[rows[rows >= 0]].astype(bool)
+    scores = unet.dice(truth, unet.unet_masks(loaded, split.images[rows >= 0]))[truth.any(axis=(1, 2))]
+    assert scores.mean() == pytest.approx(pd.read_csv(folder / "choices.csv")["dice"].max())
+
+
+@pytest.mark.parametrize("averaging", [0.0, 0.9])
+def test_averaging_is_the_optimisers(averaging):
+    optimizer = train_unet.build(params(averaging=averaging), (32, 32, 3)).optimizer
+    assert optimizer.use_ema == (averaging > 0)
+    assert not averaging or optimizer.ema_momentum == averaging
+
+
 @pytest.mark.parametrize("name", ["train", "val"])
 @pytest.mark.parametrize("how", ["no rows", "empty masks"])
 def test_data_without_masks_is_skipped_with_the_reason(processed, tmp_path, capsys, name, how):

@@ -1,4 +1,4 @@
-"""The U-Net's network, loss and answers."""
+"""The U-Net's loss and answers."""
 
 import json
 
@@ -8,7 +8,7 @@ import pytest
 from scipy import ndimage
 
 from brainmri import unet
-from brainmri.errors import ArtifactError, InputError
+from brainmri.errors import ArtifactError
 from brainmri.unet import Cleaning, Unet
 
 PLAIN = Cleaning(threshold=0.5, smallest_px=0, largest_only=False, fill_holes=False)
@@ -40,18 +40,6 @@ def test_each_image_has_its_own_loss():
     true, given = masks([1, 0], [0, 1]), masks([1, 0], [1, 0])
     losses = np.asarray(unet.dice_cross_entropy(1.0)(true, given))
     assert losses == pytest.approx([0, 1 - 1 / 3])
-
-
-def test_the_network_answers_with_one_probability_a_pixel():
-    model = unet.network((32, 32, 3), [4, 8])
-    answer = model(np.random.default_rng(0).random((2, 32, 32, 3), np.float32))
-    assert answer.shape == (2, 32, 32, 1)
-    assert 0 <= float(np.min(answer)) < float(np.max(answer)) <= 1
-
-
-def test_a_grid_that_cannot_be_halved_is_refused():
-    with pytest.raises(InputError, match=r"multiple of 8 px for 3 widths, received 36 px"):
-        unet.network((36, 36, 3), [4, 8, 8])
 
 
 @pytest.fixture
