@@ -77,7 +77,7 @@ def answer(given: Path | Named | Input, models: Models, method: outlines.Method 
     watch.lap("prepare")
     by_slice = _classified(inputs, table, models)
     classes = models.classifier.classes
-    pooled = by_slice[0] if len(by_slice) == 1 else volume_answers.pooled(by_slice, table["head_fraction"].to_numpy())
+    pooled = by_slice[0] if len(by_slice) == 1 else _pooled(scan, by_slice, table, classes)
     label = classes[int(pooled.argmax())]
     watch.lap("classify")
     gated = gate and label == NO_TUMOUR and method != "none"
@@ -203,6 +203,12 @@ def _classified(inputs: np.ndarray, table: pd.DataFrame, models: Models) -> np.n
         with models.lock:
             parts.append(class_probabilities(models.classifier, inputs[part], table.iloc[part]))
     return np.concatenate(parts)
+
+
+def _pooled(scan: Input, by_slice: np.ndarray, table: pd.DataFrame, classes: list[str]) -> np.ndarray:
+    clear = classes.index(NO_TUMOUR) if NO_TUMOUR in classes else None
+    slice_mm = scan.volume.spacing_mm[0] if scan.volume else math.nan
+    return volume_answers.pooled(by_slice, table["head_fraction"].to_numpy(), slice_mm, clear)
 
 
 def _outlined(scan: Input, inputs: np.ndarray, models: Models, method: outlines.Method) -> np.ndarray:

@@ -100,7 +100,7 @@ def simulate(params: PhantomParams) -> Iterator[SourceImage]:
             rng = np.random.default_rng([params.seed, list(FOLDERS).index(split), index])
             patient = draw_patient(rng, params, split, index)
             for number in range(params.slices):
-                image = _take_slice(rng, patient, number, params.slices // len(scanner.PLANES))
+                image = take_slice(rng, patient, number, params.slices // len(scanner.PLANES))
                 yield image
                 if (twin := twins.get((patient.name, number))) is not None:
                     yield _copy(twin, image, patient.jpeg_quality)
@@ -182,7 +182,8 @@ def volume(patient: Patient, spacing_mm: float) -> tuple[np.ndarray, np.ndarray,
     return image, mask.astype(np.uint8), affine
 
 
-def _take_slice(rng: np.random.Generator, patient: Patient, number: int, per_plane: int) -> SourceImage:
+def take_slice(rng: np.random.Generator, patient: Patient, number: int, per_plane: int) -> SourceImage:
+    """Return slice `number` of a patient; the planes take turns, `per_plane` slices in each."""
     plane, turn = scanner.PLANES[number % len(scanner.PLANES)], number // len(scanner.PLANES)
     # Each slice halves an equal part of the tumour's volume, roughly: whatever its shape, none misses it.
     share = (turn + rng.uniform(0.4, 0.6)) / per_plane

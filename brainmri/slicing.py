@@ -29,7 +29,7 @@ from brainmri.errors import InputError
 
 NAN = float("nan")
 # Towards where slices, rows and columns count up: right, left, anterior, posterior, superior, inferior.
-_SHOWN = {"axial": "SPL", "coronal": "AIL", "sagittal": "RIP"}
+SHOWN = {"axial": "SPL", "coronal": "AIL", "sagittal": "RIP"}
 _PLANES = ("sagittal", "coronal", "axial")  # across x, y, z
 _TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])  # DICOM counts to the left and to the back
 _LEVELS = 2**16
@@ -216,7 +216,7 @@ def _turns(directions: np.ndarray, plane: str) -> tuple[np.ndarray, np.ndarray]:
         own, shown = np.array([[0, 1], [1, 1], [2, 1]]), np.array([[2, 1], [1, 1], [0, 1]])
     else:
         own = orientations.io_orientation(from_matvec(directions))
-        shown = orientations.axcodes2ornt(_SHOWN[plane])
+        shown = orientations.axcodes2ornt(SHOWN[plane])
     return orientations.ornt_transform(own, shown), orientations.ornt_transform(shown, own)
 
 
