@@ -55,13 +55,21 @@ def readme(args: argparse.Namespace) -> None:
 def compare(args: argparse.Namespace) -> None:
     """Print what changed between two revisions; fail where a score fell by more than was allowed."""
     # Here and not at the top: DVC, pandas and SciPy take a second to import.
-    from brainmri.compare import compare
+    from brainmri.compare import compared
     from brainmri.compare_markdown import as_markdown
-    from brainmri.drops import require_no_drop
+    from brainmri.drops import require_comparable, require_no_drop
+    from brainmri.revisions import read_revisions
 
-    result = compare(args.root, args.rev_a, args.rev_b, args.seed, args.bootstrap)
-    text = json.dumps(result, indent=2, sort_keys=True, allow_nan=False) + "\n" if args.json else as_markdown(result)
-    print(text, end="")
+    a, b = read_revisions(args.root, [args.rev_a, args.rev_b], args.names)
+    result = compared(a, b, args.seed, args.bootstrap)
+    text = as_markdown(result, args.fail_on_drop)
+    print(json.dumps(result, indent=2, sort_keys=True, allow_nan=False) + "\n" if args.json else text, end="")
+    if args.out is not None:
+        from brainmri.compare_report import write_report  # matplotlib takes a second more
+
+        write_report(a, b, result, args.fail_on_drop, args.out)
+    if args.out is not None or args.fail_on_drop is not None:
+        require_comparable(result)
     if args.fail_on_drop is not None:
         require_no_drop(result, args.fail_on_drop)
 
@@ -125,6 +133,10 @@ def main() -> None:
     command.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
     command.add_argument("--bootstrap", type=int, default=1000, help="resamples, at least 100 (default: 1000)")
     command.add_argument("--fail-on-drop", type=float, metavar="X", help="exit 1 where a score surely fell by more")
+    command.add_argument("--out", type=Path, help="folder to write: report.html, report.md and charts, summary.md")
+    command.add_argument(
+        "--names", nargs=2, metavar=("A", "B"), help="how to call the two (default: as they are given)"
+    )
     command.set_defaults(run=compare)
     command = commands.add_parser("suspects", help="list the training labels that may be wrong")
     command.add_argument("processed", type=Path, help="folder that preprocess wrote, such as data/processed")

@@ -4,6 +4,7 @@
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,22 @@ import pandas as pd
 
 from brainmri import paired
 from brainmri.errors import InputError
-from brainmri.revision_tables import MANIFEST, SEGMENTATION, classes
+from brainmri.revision_tables import MANIFEST, PREDICTIONS, SEGMENTATION, classes
 from brainmri.revisions import INDEXES, WORKSPACE, Revision, holder, read_revisions
 
 CHANGES = ("added", "removed", "relabelled", "moved")
+ESSENTIAL = ("dvc.lock", "params.yaml", "metrics", PREDICTIONS)  # kept by git, so that any clone can compare them
 FEWEST_RESAMPLES = 100  # as for `evaluate.bootstrap`
 
 
-def compare(root: Path, rev_a: str, rev_b: str = WORKSPACE, seed: int = 0, repeats: int = 1000) -> dict[str, Any]:
+def compare(
+    root: Path,
+    rev_a: str,
+    rev_b: str = WORKSPACE,
+    seed: int = 0,
+    repeats: int = 1000,
+    called: Sequence[str] | None = None,
+) -> dict[str, Any]:
     """Compare two revisions of the project in the folder `root`, offline and without a checkout.
 
     Parameters
@@ -30,30 +39,33 @@ def compare(root: Path, rev_a: str, rev_b: str = WORKSPACE, seed: int = 0, repea
         Commits, branches, tags, DVC experiments, or `workspace`. A difference is always B - A.
     seed, repeats
         Of the bootstrap: its seed, and how many resamples, at least 100.
+    called
+        Two other names to give the revisions in what is said of them.
 
     Returns
     -------
     dict
         Ready for JSON. `a` and `b` (`name`, `commit`, `simulated`), `same_commit`, `seed`, `bootstrap`, `missing` (a
-        sentence for each thing that could not be read), `metrics`, `images` (how many were scored in both and in one),
-        `whole` and `twin_free` (as `paired.classification`), `changed_predictions`, `segmentation`, `params`, `data`.
-        A part that cannot be had is None.
+        sentence for each thing that could not be read), `lacking` (those of them without which nothing is compared),
+        `stale` (a sentence for each revision whose stages have not run as it stands), `metrics`, `images` (how many
+        were scored in both and in one), `whole` and `twin_free` (as `paired.classification`), `changed_predictions`,
+        `segmentation`, `params`, `data`, `curves` (of training, lists by name). A part that cannot be had is None.
 
     Raises
     ------
     InputError
         If `root` or a revision cannot be used, `repeats` is below 100, or `seed` below 0.
     """
-    if repeats < FEWEST_RESAMPLES:
-        raise InputError(f"compare: bootstrap should be at least {FEWEST_RESAMPLES}, received {repeats}")
-    if seed < 0:
-        raise InputError(f"compare: seed should be at least 0, received {seed}")
-    a, b = read_revisions(root, [rev_a, rev_b])
+    a, b = read_revisions(root, [rev_a, rev_b], called)
     return compared(a, b, seed, repeats)
 
 
 def compared(a: Revision, b: Revision, seed: int, repeats: int) -> dict[str, Any]:
     """Compare two revisions that have been read; see `compare`."""
+    if repeats < FEWEST_RESAMPLES:
+        raise InputError(f"compare: bootstrap should be at least {FEWEST_RESAMPLES}, received {repeats}")
+    if seed < 0:
+        raise InputError(f"compare: seed should be at least 0, received {seed}")
     return {
         "a": _facts(a),
         "b": _facts(b),
@@ -61,11 +73,14 @@ def compared(a: Revision, b: Revision, seed: int, repeats: int) -> dict[str, Any
         "seed": seed,
         "bootstrap": repeats,
         "missing": _missing(a, b),
+        "lacking": [text for side in (a, b) for path, text in side.missing.items() if path.startswith(ESSENTIAL)],
+        "stale": [*a.stale, *b.stale],
         "metrics": _metrics(a, b),
         **_classification(a, b, seed, repeats),
         "segmentation": _segmentation(a, b, seed, repeats),
         "params": {"params.yaml": _changes(a.params, b.params), "dvc.lock": _changes(a.used, b.used)},
         "data": _data(a, b),
+        "curves": _curves(a, b),
     }
 
 
@@ -89,8 +104,10 @@ def _missing(a: Revision, b: Revision) -> list[str]:
     return [text for path, text in found if path not in needless]
 
 
-def _metrics(a: Revision, b: Revision) -> dict[str, dict[str, dict[str, Any]]]:
+def _metrics(a: Revision, b: Revision) -> dict[str, dict[str, dict[str, Any]]] | None:
     """Return, by file and key, the value in A and in B, and the difference where both are numbers."""
+    if not a.metrics or not b.metrics:
+        return None
     result: dict[str, dict[str, dict[str, Any]]] = {}
     for path in sorted({*a.metrics, *b.metrics}):
         old, new = a.metrics.get(path, {}), b.metrics.get(path, {})
@@ -169,6 +186,12 @@ def _changes(a: dict[str, Any] | None, b: dict[str, Any] | None) -> dict[str, di
 
 def _typed(value: Any) -> tuple[bool, Any]:
     return isinstance(value, bool), value  # in Python True equals 1, in a params file it does not
+
+
+def _curves(a: Revision, b: Revision) -> dict[str, Any] | None:
+    if a.curves is None or b.curves is None:
+        return None
+    return {side: table.to_dict("list") for side, table in (("a", a.curves), ("b", b.curves))}
 
 
 def _data(a: Revision, b: Revision) -> dict[str, Any] | None:

@@ -1,10 +1,13 @@
 """A comparison of two revisions as Markdown: for people, and for the text of a pull request."""
 
 import math
-from collections.abc import Iterable
 from typing import Any
 
+from brainmri import markdown
+from brainmri.drops import outcome
+
 ROWS = 20  # of a long table; JSON has them all
+EPOCHS = 5  # parts that training is shown in
 BEYOND_CHANCE = 0.05
 NOTES = (
     "Each interval is a 95 % bootstrap over units (what belongs together, such as the slices of a patient), each by "
@@ -14,14 +17,20 @@ NOTES = (
 )
 
 
-def as_markdown(result: dict[str, Any]) -> str:
-    """Return the dictionary of `compare.compare` as Markdown: the verdict in the first line, then short tables."""
+def as_markdown(result: dict[str, Any], limit: float | None = None) -> str:
+    """Return the dictionary of `compare.compare` as Markdown: the verdict in the first line, then short tables.
+
+    With `limit`, the second line says whether the scores kept it, as `drops.outcome` does.
+    """
     parts = [
         f"**{verdict(result)}**",
+        *([] if limit is None else [f"**Bound** {markdown.text(outcome(result, limit))}"]),
         _revisions(result),
+        *_stale(result),
         *_scores(result),
         *_predictions(result),
         *_segmentation(result),
+        *_training(result),
         *_metrics(result),
         *_params(result),
         *_data(result),
@@ -41,6 +50,11 @@ def verdict(result: dict[str, Any]) -> str:
         return (
             f"{data}: {_name(result['a'])} and {_name(result['b'])} are the same revision, there is nothing to compare"
         )
+    if _unchanged(result):
+        accuracy = _number(result["whole"]["scores"]["accuracy"]["a"])
+        return (
+            f"{data}: nothing changed: params, images, predictions, outlines and metrics are equal; accuracy {accuracy}"
+        )
     if result["images"] is None:
         return f"{data}: predictions cannot be compared, because one revision or both lack them (see what is missing)"
     if result["whole"] is None:
@@ -52,6 +66,16 @@ def verdict(result: dict[str, Any]) -> str:
         f"{data}: accuracy {_number(row['a'])} → {_number(row['b'])}, {_change(row)}, "
         f"McNemar {_p(test['p'])}: {_reading(row, test['p'])}{_shared(result)}"
     )
+
+
+def _unchanged(result: dict[str, Any]) -> bool:
+    """Tell whether everything was compared and all of it is the same; what is missing may have changed."""
+    compared = result["whole"] and result["data"] and result["segmentation"] and result["metrics"]
+    if not compared or result["missing"] or result["stale"] or not result["whole"]["same"]:
+        return False
+    metrics = any(row["a"] != row["b"] for found in result["metrics"].values() for row in found.values())
+    images = result["images"]["only_a"] + result["images"]["only_b"] + len(result["data"]["rows"])
+    return not (metrics or images or any(result["params"].values()) or not result["segmentation"]["same"])
 
 
 def _kinds(a: bool | None, b: bool | None) -> str:
@@ -90,7 +114,14 @@ def _revisions(result: dict[str, Any]) -> str:
         rows.append(["of these only here", str(images["only_a"]), str(images["only_b"])])
         if images["relabelled"]:
             rows.append(["in both, labels differ", *[str(images["relabelled"])] * 2])
-    return _table(["", *(f"{letter}: {_name(side)}" for letter, side in zip("AB", sides, strict=True))], rows)
+    return markdown.table(["", *(f"{letter}: {_name(side)}" for letter, side in zip("AB", sides, strict=True))], rows)
+
+
+def _stale(result: dict[str, Any]) -> list[str]:
+    if not result["stale"]:
+        return []
+    lines = [f"- {markdown.sentence(line)}" for line in result["stale"]]
+    return ["### Not run as they stand: figures that are equal mean nothing here", "\n".join(lines)]
 
 
 def _scores(result: dict[str, Any]) -> list[str]:
@@ -101,7 +132,7 @@ def _scores(result: dict[str, Any]) -> list[str]:
         names = result[part]["scores"] if result[part] else {}
         for name, row in names.items():
             if part == "whole" or name in ("accuracy", "macro.f1"):
-                rows.append([_text(f"{title}{name}"), _number(row["a"]), _number(row["b"]), _change(row)])
+                rows.append([markdown.text(f"{title}{name}"), _number(row["a"]), _number(row["b"]), _change(row)])
     sizes = [f"{result['whole']['images']} images in {result['whole']['units']} units"]
     free = result["twin_free"]
     sizes.append(f"of these twin-free in both: {free['images']}" if free else "of these twin-free in both: none")
@@ -110,7 +141,7 @@ def _scores(result: dict[str, Any]) -> list[str]:
         f"Scored in both under the same label: {', '.join(sizes)}. Right in A alone: {test['only_a_right']}, "
         f"in B alone: {test['only_b_right']} (McNemar, exact: {_p(test['p'])})."
     )
-    return ["### Scores", line, _table(["Score", "A", "B", "B − A (95 % interval)"], rows)]
+    return ["### Scores", line, markdown.table(["Score", "A", "B", "B − A (95 % interval)"], rows)]
 
 
 def _predictions(result: dict[str, Any]) -> list[str]:
@@ -121,15 +152,15 @@ def _predictions(result: dict[str, Any]) -> list[str]:
     for row in changed[:ROWS]:
         a, b = row["a"], row["b"]
         label = a["label"] if a["label"] == b["label"] else f"{a['label']} → {b['label']}"
-        rows.append([_code(row["image_id"]), _text(label), *(_answer(side) for side in (a, b))])
+        rows.append([markdown.code(row["image_id"]), markdown.text(label), *(_answer(side) for side in (a, b))])
     return [
-        f"### Predicted class changed: {len(changed)} images",
+        f"### Predicted class changed: {len(changed) or 'no'} images",
         *_capped(["Image", "Label", "A", "B"], rows, len(changed)),
     ]
 
 
 def _answer(side: dict[str, Any]) -> str:
-    return f"{_text(side['predicted'])} {side['confidence']:.2f}"
+    return f"{markdown.text(side['predicted'])} {side['confidence']:.2f}"
 
 
 def _segmentation(result: dict[str, Any]) -> list[str]:
@@ -137,18 +168,41 @@ def _segmentation(result: dict[str, Any]) -> list[str]:
     if found is None:
         return []
     rows = [
-        [_text(name), str(row["images"]), _number(row["a"]), _number(row["b"]), _change(row)]
+        [markdown.text(name), str(row["images"]), _number(row["a"]), _number(row["b"]), _change(row)]
         for name, row in found["methods"].items()
     ]
-    alone = [f"Method {_text(name)} is in {side} alone." for side in "AB" for name in found[f"only_{side.lower()}"]]
+    alone = [
+        f"Method {markdown.text(name)} is in {side} alone." for side in "AB" for name in found[f"only_{side.lower()}"]
+    ]
     header = ["Method", "Masked images in both", "A", "B", "B − A (95 % interval)"]
     if found["same"] and not rows:
         alone = ["The outlines are the same: dvc.lock names the same bytes in both."]
-    return ["### Mean Dice", *([_table(header, rows)] if rows else []), *alone]
+    return ["### Mean Dice", *([markdown.table(header, rows)] if rows else []), *alone]
+
+
+def _training(result: dict[str, Any]) -> list[str]:
+    """Return the curves of training as a few of their epochs, the kept ones among them."""
+    if result["curves"] is None:
+        return []
+    sides = [result["curves"][side] for side in "ab"]
+    rows = [dict(zip(side["epoch"], range(len(side["epoch"])), strict=True)) for side in sides]
+    kept = [side["epoch"][min(range(len(side["epoch"])), key=side["val_loss"].__getitem__)] for side in sides]
+    last = max(max(row) for row in rows)
+    shown = sorted({1, last, *kept, *(round(last * part / EPOCHS) or 1 for part in range(1, EPOCHS))})
+
+    def cell(at: int, epoch: int, name: str) -> str:
+        return _number(sides[at][name][rows[at][epoch]]) if epoch in rows[at] else ""
+
+    names = [(name, at) for name in ("loss", "val_loss", "val_accuracy") for at in (0, 1)]
+    cells = [[str(epoch), *(cell(at, epoch, name) for name, at in names)] for epoch in shown]
+    header = ["Epoch", *(f"{name.replace('val_', 'validation ')} {'AB'[at]}" for name, at in names)]
+    return ["### Training", f"Epoch kept: {kept[0]} in A, {kept[1]} in B.", markdown.table(header, cells)]
 
 
 def _metrics(result: dict[str, Any]) -> list[str]:
     """Return the metrics that differ, the most general first; bounds of intervals stay in the JSON."""
+    if result["metrics"] is None:
+        return []
     rows = [
         (key.count("."), path, key, row)
         for path, found in result["metrics"].items()
@@ -157,30 +211,33 @@ def _metrics(result: dict[str, Any]) -> list[str]:
     ]
     cells = [
         [
-            _text(path.removeprefix("metrics/")),
-            _text(key),
+            markdown.text(path.removeprefix("metrics/")),
+            markdown.text(key),
             _value(row["a"]),
             _value(row["b"]),
             _signed(row["difference"]),
         ]
         for _, path, key, row in sorted(rows, key=lambda row: row[:3])[:ROWS]
     ]
-    return [f"### Metrics changed: {len(rows)}", *_capped(["File", "Metric", "A", "B", "B − A"], cells, len(rows))]
+    return [
+        f"### Metrics changed: {len(rows) or 'none'}",
+        *_capped(["File", "Metric", "A", "B", "B − A"], cells, len(rows)),
+    ]
 
 
 def _params(result: dict[str, Any]) -> list[str]:
     in_file, used = (result["params"][name] for name in ("params.yaml", "dvc.lock"))
-    rows = [[_code(key), *_sides(row)] for key, row in (in_file or {}).items()]
+    rows = [[markdown.code(key), *_sides(row)] for key, row in (in_file or {}).items()]
     # The lock repeats what the file says; shown is where a run had other values than its params.yaml.
     ran = {key: row for key, row in (used or {}).items() if (in_file or {}).get(key.partition(": ")[2]) != row}
-    rows += [[f"{_code(key)} as run (dvc.lock)", *_sides(row)] for key, row in ran.items()]
+    rows += [[f"{markdown.code(key)} as run (dvc.lock)", *_sides(row)] for key, row in ran.items()]
     if in_file is None and used is None:
         return []
-    return [f"### Params changed: {len(rows)}", *_capped(["Param", "A", "B"], rows[:ROWS], len(rows))]
+    return [f"### Params changed: {len(rows) or 'none'}", *_capped(["Param", "A", "B"], rows[:ROWS], len(rows))]
 
 
 def _sides(row: dict[str, Any]) -> list[str]:
-    return [_code(row[side]) if side in row else "absent" for side in ("a", "b")]
+    return [markdown.code(row[side]) if side in row else "absent" for side in ("a", "b")]
 
 
 def _data(result: dict[str, Any]) -> list[str]:
@@ -193,7 +250,7 @@ def _data(result: dict[str, Any]) -> list[str]:
         old, new = (f"{side['split']} {side['label']}".strip() for side in (a, b))
         key = (", ".join(row["changes"]), old, new)
         counts[key] = counts.get(key, 0) + 1
-    cells = [[_text(cell) for cell in key] + [str(count)] for key, count in sorted(counts.items())]
+    cells = [[markdown.text(cell) for cell in key] + [str(count)] for key, count in sorted(counts.items())]
     note = "" if data["followed_by_content"] else " by id alone: files renamed or moved to another folder count twice"
     total = ", ".join(f"{count} {kind}" for kind, count in data["counts"].items())
     return [f"### Images: {total}{note}", *_capped(["Change", "A", "B", "Images"], cells[:ROWS], len(cells))]
@@ -204,21 +261,17 @@ def _missing(result: dict[str, Any]) -> list[str]:
         return []
     return [
         "### Missing, and left out above",
-        "\n".join(f"- {_text(line)}".replace("\\`", "`") for line in result["missing"]),
+        "\n".join(f"- {markdown.sentence(line)}" for line in result["missing"]),
     ]
 
 
 def _capped(header: list[str], rows: list[list[str]], count: int) -> list[str]:
     more = [f"The first {len(rows)} of {count}; `--json` has all."] if count > len(rows) else []
-    return [*([_table(header, rows)] if rows else []), *more]
-
-
-def _table(header: list[str], rows: Iterable[list[str]]) -> str:
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in [header, ["---"] * len(header), *rows])
+    return [*([markdown.table(header, rows)] if rows else []), *more]
 
 
 def _name(side: dict[str, Any]) -> str:
-    return _text(side["name"]) + (f" ({side['commit'][:8]})" if side["commit"] else "")
+    return markdown.text(side["name"]) + (f" ({side['commit'][:8]})" if side["commit"] else "")
 
 
 def _number(value: float | None) -> str:
@@ -248,17 +301,4 @@ def _p(p: float) -> str:
 def _value(value: Any) -> str:
     if value is None:
         return "none"
-    return f"{value:.4g}" if isinstance(value, float) else _code(value)
-
-
-def _text(value: Any) -> str:
-    """Return text that cannot break a table, start a tag or mention a person in a pull request."""
-    text = " ".join(str(value).split())
-    for mark in ("\\", "|", "`", "*", "_", "[", "<", "@"):
-        text = text.replace(mark, "&#64;" if mark == "@" else "&lt;" if mark == "<" else f"\\{mark}")
-    return text
-
-
-def _code(value: Any) -> str:
-    text = " ".join(str(value).split()).replace("`", "'").replace("|", "\\|")
-    return f"`{text}`" if text else "empty"
+    return f"{value:.4g}" if isinstance(value, float) else markdown.code(value)

@@ -32,6 +32,29 @@ def drops(result: dict[str, Any], limit: float) -> tuple[list[str], list[str]]:
     return fell, unchecked
 
 
+def outcome(result: dict[str, Any], limit: float) -> str:
+    """Return, as a sentence or two, whether the scores kept the bound, and which were not checked."""
+    fell, unchecked = drops(result, limit)
+    checked = len(list(_gated(result))) - len(unchecked)
+    rule = f"no score should surely fall by more than {limit:g}"
+    said = (
+        f"Broken: {rule}, but {', '.join(fell)} did." if fell else f"Kept: {rule}, and of {checked} checked none did."
+    )
+    return f"{said} Not checked: {', '.join(unchecked)}." if unchecked else said
+
+
+def require_comparable(result: dict[str, Any]) -> None:
+    """Raise `ArtifactError` where a revision lacks what is compared, or has not run as it stands.
+
+    The scores would then be equal, or absent, for a reason that says nothing about the change.
+    """
+    found = [*result["lacking"], *result["stale"]]
+    if found:
+        raise ArtifactError(
+            f"compare: both revisions should have run and hold their results, received {'; '.join(found)}"
+        )
+
+
 def require_no_drop(result: dict[str, Any], limit: float) -> None:
     """Raise `ArtifactError` where `drops` finds a score that fell, or could not check accuracy; warn of other gaps."""
     fell, unchecked = drops(result, limit)

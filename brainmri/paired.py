@@ -98,12 +98,17 @@ def classification(a: pd.DataFrame, b: pd.DataFrame, seed: int, repeats: int) ->
     return {"images": len(a), "units": len(np.unique(units)), "same": same, "mcnemar": mcnemar(*right), "scores": rows}
 
 
+def masked_pair(a: pd.DataFrame, b: pd.DataFrame) -> Pairs:
+    """Pair the images with a tumour in the truth of both that both have scored, of two tables of one method."""
+    return pair(*(table[(table["truth_px"] > 0) & table["dice"].notna()] for table in (a, b)))
+
+
 def dice(a: pd.DataFrame, b: pd.DataFrame, seed: int, repeats: int) -> dict[str, Any]:
     """Compare the mean Dice of two tables of one method: `images`, `units` and what `classification` gives a score.
 
-    Counted are images with a tumour in the truth of both, that both have scored.
+    Counted are the images of `masked_pair`.
     """
-    pairs = pair(*(table[(table["truth_px"] > 0) & table["dice"].notna()] for table in (a, b)))
+    pairs = masked_pair(a, b)
     if pairs.a.empty:
         return {"images": 0, "units": 0, **_row(np.nan, np.nan, intervals.Interval(low=np.nan, high=np.nan, dropped=0))}
     units = joint_units(pairs.a["unit"].to_numpy(), pairs.b["unit"].to_numpy())

@@ -11,6 +11,8 @@ from dvc.utils.serialize import ParseError, parse_yaml
 from brainmri.errors import ArtifactError
 
 PREDICTIONS = "plots/predictions.csv"
+CURVES = "plots/curves.csv"
+CURVE_COLUMNS = ("epoch", "loss", "val_loss", "accuracy", "val_accuracy")
 SEGMENTATION = "data/segmentation/rows.csv"
 MANIFEST = "data/raw/manifest.csv"
 
@@ -59,6 +61,14 @@ def predictions(data: bytes, path: str) -> pd.DataFrame:
     if not set(table["label"]) <= set(columns):
         raise ArtifactError(f"{path}: labels should be classes of the model, received others; run `dvc repro`")
     return table.assign(**chances)
+
+
+def curves(data: bytes, path: str) -> pd.DataFrame:
+    """Return the columns `CURVE_COLUMNS` of curves.csv as numbers, one row an epoch."""
+    table = _numbers(_table(data, path, CURVE_COLUMNS, key=("epoch",))[list(CURVE_COLUMNS)], path)
+    if table.empty or table.isna().any(axis=None):
+        raise ArtifactError(f"{path}: should hold a number in each column, received none or gaps; run `dvc repro`")
+    return table.astype({"epoch": int})
 
 
 def classes(table: pd.DataFrame) -> list[str]:

@@ -6,7 +6,8 @@ for the workspace too: after `git checkout` without `dvc checkout` the folder `d
 own file system would ask the remote for what the cache lacks; this does not.
 """
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -37,15 +38,19 @@ class Revision:
     params: dict[str, Any] | None = None  # params.yaml, keys joined with dots
     used: dict[str, Any] | None = None  # what dvc.lock says that each stage ran with: `stage: key`
     predictions: pd.DataFrame | None = None  # one row a test image
+    curves: pd.DataFrame | None = None  # one row an epoch of training
     index: pd.DataFrame | None = None  # image_id, label, split of every image
     content: dict[str, str] | None = None  # image_id to set and SHA-256
     segmentation: pd.DataFrame | None = None  # one row an image and method
     hashes: dict[str, str] = field(default_factory=dict)  # what dvc.lock says of each out: path to MD5
     missing: dict[str, str] = field(default_factory=dict)
+    stale: list[str] = field(default_factory=list)  # a sentence if stages have not run as things stand
 
 
-def read_revisions(root: Path, names: list[str]) -> list[Revision]:
+def read_revisions(root: Path, names: Sequence[str], called: Sequence[str] | None = None) -> list[Revision]:
     """Return the revisions of those names: commits, branches, tags, DVC experiments, or `workspace`.
+
+    Where `called` gives other names, the revisions are called so instead of by name and commit.
 
     Raises
     ------
@@ -54,18 +59,18 @@ def read_revisions(root: Path, names: list[str]) -> list[Revision]:
     """
     try:
         with Repo(str(root)) as repo:
-            return [_read_revision(repo, name) for name in names]
+            return [_read_revision(repo, name, shown) for name, shown in zip(names, called or names, strict=True)]
     except (NotDvcRepoError, NoSCMError, SCMError) as error:
         raise InputError(
             f"{root}: should be a DVC project in a git repository, received: {tables.one_line(error)}"
         ) from None
 
 
-def _read_revision(repo: Repo, name: str) -> Revision:
+def _read_revision(repo: Repo, name: str, shown: str) -> Revision:
     commit = "" if name == WORKSPACE else _commit(repo, name)
     try:
         with switch(repo, commit or WORKSPACE):
-            return _read(repo, Revision(name, commit))
+            return _read(repo, Revision(shown, commit))
     except NotDvcRepoError:
         raise InputError(f"compare: {name} should hold this project's folder, received a commit without it") from None
 
@@ -102,11 +107,45 @@ def _read(repo: Repo, revision: Revision) -> Revision:
     revision.used = None if stages is None else tables.flat_used(stages)
     revision.params = attempt("params.yaml", tables.flat_yaml, kept)
     revision.metrics = {path: attempt(path, tables.flat_json, kept) or {} for path in _metrics_files(repo)}
+    if not revision.metrics:
+        # `dvc metrics diff` says `{}` and exits with 0 here, which reads as if nothing had changed.
+        rule = "should hold what report wrote, received no *.json; run `dvc repro` there and commit what it writes"
+        revision.missing["metrics"] = f"{revision.name}: metrics: {rule}"
     revision.predictions = attempt(tables.PREDICTIONS, tables.predictions, kept)
+    revision.curves = attempt(tables.CURVES, tables.curves, kept)
     revision.index = _whole_index(revision, {path: attempt(path, tables.index, cached) for path in INDEXES})
     revision.content = attempt(tables.MANIFEST, tables.content, cached)
     revision.segmentation = attempt(tables.SEGMENTATION, tables.segmentation, cached)
+    revision.stale = _stale(repo, revision, stages or {})
     return revision
+
+
+def _stale(repo: Repo, revision: Revision, stages: dict[str, Any]) -> list[str]:
+    """Return a sentence if params or code are not those that dvc.lock says the stages ran with.
+
+    Without a run after the change, two revisions have the same results, and no difference would mean nothing.
+    """
+    changed: dict[str, list[str]] = {}
+    for stage, entry in stages.items():
+        used = tables.flat((entry.get("params") or {}).get("params.yaml", {}))
+        names = [key for key, value in used.items() if key and (revision.params or used).get(key) != value]
+        deps = {dep["path"]: dep.get("md5") for dep in entry.get("deps") or []}
+        code = {path: md5 for path, md5 in deps.items() if md5 and not holder(revision.hashes, path)}
+        names += [path for path, md5 in code.items() if _md5(repo, path) != md5]
+        changed |= {stage: names} if names else {}
+    if not changed:
+        return []
+    names = list(dict.fromkeys(name for found in changed.values() for name in found))
+    since = f"{', '.join(names[:5])}{f' and {len(names) - 5} more' if len(names) > 5 else ''}"
+    mend = "run `dvc repro` there and commit what it writes"
+    return [f"{revision.name}: {', '.join(changed)} should have run since a change of {since}; {mend}"]
+
+
+def _md5(repo: Repo, path: str) -> str:
+    try:
+        return hashlib.md5(_kept_by_git(repo, path), usedforsecurity=False).hexdigest()  # what DVC stores
+    except ArtifactError:
+        return ""
 
 
 def _whole_index(revision: Revision, parts: dict[str, Any]) -> pd.DataFrame | None:

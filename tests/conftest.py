@@ -141,3 +141,20 @@ def finished_project(tmp_path_factory):
     sh(place, "dvc", "repro")
     commit(place, "first run")
     return place
+
+
+@pytest.fixture(scope="session")
+def small_repository(tmp_path_factory):
+    """A DVC project with one run made by hand, tagged `first`, and a remote that does not exist; to be copied."""
+    from dvc.repo import Repo
+    from revision_files import commit, run, sh, write
+
+    place = tmp_path_factory.mktemp("small")
+    sh(place, "git", "init", "--quiet", "--initial-branch", "main")
+    Repo.init(str(place)).close()
+    remote = "['remote \"gone\"']\n    url = ssh://gone.invalid/nowhere\n"
+    write(place, ".dvc/config", f"[core]\n    remote = gone\n{remote}")
+    write(place, ".gitignore", "/data/\n")
+    run(place)
+    commit(place, "first")
+    return place
