@@ -6,6 +6,7 @@ the arrays on disk. Bare is `cv2.imdecode` to grey of each file and nothing else
 """
 
 import argparse
+import math
 import resource
 import subprocess
 import sys
@@ -18,14 +19,15 @@ import cv2
 import numpy as np
 
 from benchmarks.common import IMAGE_PARAMS, arguments, images, in_turns, rate, ratio, resized, table
+from brainmri.manifest import COLUMNS
 from brainmri.scans import StoredImage, read_scans
 
 SIDES = {"ours": "ours", "bare grey decoding": "bare", "notebook recipe": "recipe"}
 
 
 def stored(files: list[bytes]) -> list[StoredImage]:
-    names = ("image_id", "set", "label", "split", "patient", "plane", "sha256")
-    row = SimpleNamespace(**dict.fromkeys(names, "a"), number=-1, file_bytes=1, voxel_row_mm=1.0, voxel_col_mm=1.0)
+    filler: dict[type, object] = {str: "a", int: 1, float: math.nan}
+    row = SimpleNamespace(**{name: filler[kind] for name, kind in COLUMNS.items()})
     return [(row, data, None) for data in files]
 
 

@@ -1,0 +1,32 @@
+"""The benchmarks run, on few images; what they measure is in benchmarks/RESULTS.md."""
+
+import argparse
+import re
+
+import pytest
+
+from benchmarks import bench_augment, bench_kmeans, bench_predict, bench_preprocess
+from benchmarks.common import images
+
+pytestmark = [
+    pytest.mark.slow,
+    # Keras's legacy generator, the other side of a comparison, imports SciPy by an old name
+    pytest.mark.filterwarnings("ignore:Please import:DeprecationWarning"),
+]
+FEW = argparse.Namespace(raw=None, images=48, rounds=1, torch_python=None)
+
+
+@pytest.mark.parametrize("bench", [bench_augment, bench_kmeans, bench_predict])
+def test_every_side_is_measured(bench, monkeypatch):
+    monkeypatch.setattr(bench_kmeans, "MOST", 2)
+    rows = [line for line in bench.run(FEW).splitlines() if re.match(r"\| (?!---|side|k )", line)]
+    assert len(rows) >= 3
+    assert all(re.search(r"\d+\.\d+ \(\d", line) or "skipped" in line for line in rows)
+
+
+def test_preprocessing_beside_bare_decoding():
+    files = [image.data for image in images(FEW)][:20]
+    rows = bench_preprocess.speed(files, "few", 1)
+    assert [row[1] for row in rows] == list(bench_preprocess.SIDES)
+    ours, bare = (float(row[3].split()[0]) for row in rows[:2])
+    assert ours > bare == 1
