@@ -49,7 +49,8 @@ class Answer:
 def answer(given: Path | Named | Input, models: Models, method: outlines.Method = "unet", gate: bool = True) -> Answer:
     """Answer for one scan: a picture, a NIfTI file, a DICOM file or series; in a folder or archive or by itself.
 
-    The slices of a volume are classified and outlined one by one; `volume_answers` makes them agree.
+    The slices of a volume are classified and outlined one by one; `volume_answers` makes them agree. Its probabilities
+    are those of the 10 mm in which a tumour is likeliest.
 
     Parameters
     ----------
@@ -60,7 +61,7 @@ def answer(given: Path | Named | Input, models: Models, method: outlines.Method 
     method : {"unet", "kmeans_brain", "kmeans", "none"}
         How the tumour is outlined.
     gate : bool
-        Whether the mask is emptied where the classifier sees no tumour.
+        Whether the mask is emptied where the classifier sees no tumour; of a volume in parts, see `volume_answers`.
 
     Raises
     ------
@@ -76,27 +77,29 @@ def answer(given: Path | Named | Input, models: Models, method: outlines.Method 
     inputs, table = prepared(scan, models.image_params)
     watch.lap("prepare")
     by_slice = _classified(inputs, table, models)
-    classes = models.classifier.classes
-    pooled = by_slice[0] if len(by_slice) == 1 else _pooled(scan, by_slice, table, classes)
-    label = classes[int(pooled.argmax())]
+    classes, window = models.classifier.classes, display_window(scan)
+    no_tumour = classes.index(NO_TUMOUR) if NO_TUMOUR in classes else None
+    overall = _pooled(scan, by_slice, window, no_tumour)
+    label = classes[int(overall.argmax())]
     watch.lap("classify")
     gated = gate and label == NO_TUMOUR and method != "none"
     mask = None
     if method != "none":
-        mask = np.zeros(scan.levels.shape, bool) if gated else _outlined(scan, inputs, models, method)
+        clear = _clear(scan, by_slice, no_tumour) if gate else np.zeros(len(by_slice), bool)
+        mask = np.zeros(scan.levels.shape, bool) if gated else _outlined(scan, inputs, clear, models, method)
         watch.lap("outline")
     return Answer(
         scan=scan,
         label=label,
-        probabilities={name: float(share) for name, share in zip(classes, pooled, strict=True)},
+        probabilities={name: float(share) for name, share in zip(classes, overall, strict=True)},
         slice_probabilities=by_slice,
-        abstain=bool(pooled.max() < models.classifier.abstain_below),
+        abstain=bool(overall.max() < models.classifier.abstain_below),
         method=method,
         gated=gated,
         mask=mask,
         area_mm2=_area_mm2(scan, mask),
         measures=_measures(scan, mask),
-        window=display_window(scan),
+        window=window,
         facts=_facts(scan),
         inputs=inputs,
         table=table,
@@ -205,21 +208,30 @@ def _classified(inputs: np.ndarray, table: pd.DataFrame, models: Models) -> np.n
     return np.concatenate(parts)
 
 
-def _pooled(scan: Input, by_slice: np.ndarray, table: pd.DataFrame, classes: list[str]) -> np.ndarray:
-    clear = classes.index(NO_TUMOUR) if NO_TUMOUR in classes else None
-    slice_mm = scan.volume.spacing_mm[0] if scan.volume else math.nan
-    return volume_answers.pooled(by_slice, table["head_fraction"].to_numpy(), slice_mm, clear)
+def _pooled(scan: Input, by_slice: np.ndarray, window: tuple[float, float], no_tumour: int | None) -> np.ndarray:
+    """Return the probabilities (K,) of the whole scan."""
+    if scan.volume is None or len(by_slice) == 1:
+        return by_slice[0]
+    pictures = np.stack([shown(levels, window) for levels in scan.levels])
+    return volume_answers.pooled(by_slice, volume_answers.tissue(pictures), scan.volume.spacing_mm[0], no_tumour)
 
 
-def _outlined(scan: Input, inputs: np.ndarray, models: Models, method: outlines.Method) -> np.ndarray:
-    """Return the mask (D, H, W) bool on the scan's own pixels."""
+def _clear(scan: Input, by_slice: np.ndarray, no_tumour: int | None) -> np.ndarray:
+    """Return for each slice (D,) whether it is called free of tumour, its neighbours heard."""
+    if scan.volume is not None and len(by_slice) > 1:
+        by_slice = volume_answers.smoothed(by_slice, scan.volume.spacing_mm[0])
+    return np.asarray(by_slice.argmax(axis=1) == (-1 if no_tumour is None else no_tumour))
+
+
+def _outlined(
+    scan: Input, inputs: np.ndarray, clear: np.ndarray, models: Models, method: outlines.Method
+) -> np.ndarray:
+    """Return the mask (D, H, W) bool on the scan's own pixels; of `clear` (D,) see `volume_answers.consistent`."""
     parts = range(0, len(inputs), AT_ONCE)
     shares = np.concatenate([outlines.shares(method, inputs[at : at + AT_ONCE], models) for at in parts])
-    if scan.kind == "volume" and scan.volume is not None:
+    if scan.volume is not None and len(shares) > 1:
         shares = volume_answers.smoothed(shares, scan.volume.spacing_mm[0])
-    masks = outlines.masks(method, shares, models)
-    if scan.kind == "volume":
-        masks = volume_answers.without_lone_slices(masks)
+    masks = volume_answers.consistent(outlines.masks(method, shares, models), clear)
     native = np.zeros(scan.levels.shape, bool)
     for at, mask in enumerate(masks):
         native[at] = from_square(mask, scan.levels.shape[1:], models.image_params.fit)

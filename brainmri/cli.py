@@ -2,11 +2,12 @@
 
 import argparse
 import json
+import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from brainmri import lock, results
-from brainmri.errors import ArtifactError, ParamsError, exit_on_error
+from brainmri.errors import ArtifactError, InputError, ParamsError, exit_on_error
 from brainmri.params import Section, load
 
 
@@ -109,6 +110,18 @@ def external(args: argparse.Namespace) -> None:
     print(as_table(result))
 
 
+def predict(args: argparse.Namespace) -> None:
+    """Answer for scans; fail at the end where some could not be read."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow says much that is of no use to whoever asks this
+    from brainmri import predictions
+    from brainmri.models import load_models
+
+    trained = load_models(args.classifier, args.unet if args.method == "unet" else None, args.params)
+    answered, unreadable = predictions.run(args.paths, trained, args.method, args.gate, args.json, args.out)
+    if unreadable:
+        raise InputError(f"{unreadable} of {answered + unreadable} could not be read, see above")
+
+
 def main() -> None:
     """Run the `brainmri` command."""
     parser = argparse.ArgumentParser(prog="brainmri", description="Not for clinical use.")
@@ -157,6 +170,20 @@ def main() -> None:
     command.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
     command.add_argument("--bootstrap", type=int, default=1000, help="resamples (default: 1000)")
     command.set_defaults(run=external)
+    command = commands.add_parser("predict", help="answer for scans: class, probabilities, outline of the tumour")
+    command.add_argument(
+        "paths", type=Path, nargs="+", metavar="PATH", help="pictures, DICOM, NIfTI, folders, archives"
+    )
+    command.add_argument("--classifier", type=Path, default=Path("models/classifier"), help="folder that train wrote")
+    command.add_argument("--unet", type=Path, default=Path("models/unet"), help="folder that train_unet wrote")
+    command.add_argument(
+        "--method", default="unet", help="of outlining: unet (the default), kmeans_brain, kmeans or none"
+    )
+    command.add_argument("--no-gate", dest="gate", action="store_false", help="outline where notumor is answered, too")
+    command.add_argument("--json", action="store_true", help="a line of JSON a scan (default: a table)")
+    command.add_argument("--out", type=Path, help="folder to write: masks, overlays, results.csv, results.jsonl")
+    command.add_argument("--params", type=Path, default=Path("params.yaml"), help="for the K-means methods alone")
+    command.set_defaults(run=predict)
     args = parser.parse_args()
     exit_on_error(lambda: args.run(args))
 

@@ -194,7 +194,7 @@ def _distinct(named: list[tuple[str, T]]) -> list[tuple[str, T]]:
     result = []
     for name, thing in named:
         seen[name] += 1
-        result.append((name if seen[name] == 1 else f"{name} ({seen[name]})", thing))
+        result.append((name if seen[name] == 1 else f"{name}#{seen[name]}", thing))
     return result
 
 

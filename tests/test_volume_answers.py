@@ -1,42 +1,70 @@
-"""What neighbouring slices make of each other."""
+"""Slices agree with their neighbours, and the patient's answer is that of the slices in which a tumour is likeliest."""
 
 import numpy as np
 import pytest
 
-from brainmri import volume_answers
+from brainmri.volume_answers import consistent, pooled, smoothed, tissue
 
 
-def slices(*clear):
-    """Probabilities (D, 3) of slices: what is not clear, the last class, is shared 3 to 1 by the others."""
-    left = 1 - np.array(clear)
-    return np.stack([0.75 * left, 0.25 * left, clear], axis=1)
+def slices(*tumours):
+    """Return probabilities (D, 3): glioma, notumor, pituitary."""
+    return np.array([[share, 1 - share, 0] for share in tumours], np.float32)
 
 
-def test_a_tumour_in_a_fifth_of_the_slices_speaks_for_the_patient():
-    heads = np.ones(15)
-    found = slices(*[0.99] * 7, 0.02, 0.01, 0.03, *[0.98] * 5)
-    assert found.mean(axis=0).argmax() == 2  # the mean would call the patient clear
-    pooled = volume_answers.pooled(found, heads, 4.0, clear=2)
-    np.testing.assert_allclose(pooled, found[7:10].mean(axis=0))
-    assert pooled.sum() == pytest.approx(1)
+def test_a_few_slices_with_a_tumour_speak_for_the_patient():
+    by_slice = slices(*[0.02] * 20, 0.9, 1.0, 0.8, *[0.02] * 20)
+    found = pooled(by_slice, np.ones(43), slice_mm=3.4, no_tumour=1)
+    assert found == pytest.approx([0.9, 0.1, 0])
+    assert by_slice.mean(axis=0).argmax() == 1  # which is what the mean over all slices would say
 
 
-def test_one_slice_among_clear_neighbours_does_not():
-    found = slices(*[0.99] * 7, 0.2, *[0.98] * 7)
-    assert volume_answers.pooled(found, np.ones(15), 4.0, clear=2).argmax() == 2
-    # Of thick slices it does: they have as much to say as three thin ones.
-    assert volume_answers.pooled(found, np.ones(15), 10.0, clear=2).argmax() == 0
+def test_one_slice_in_ten_millimetres_does_not():
+    found = pooled(slices(*[0.02] * 20, 1.0, *[0.02] * 20), np.ones(41), slice_mm=1, no_tumour=1)
+    assert found == pytest.approx([0.118, 0.882, 0])
 
 
-def test_slices_with_little_of_a_head_do_not_speak():
-    found = slices(0.1, 0.1, 0.1, 0.9, 0.8)
-    pooled = volume_answers.pooled(found, np.array([0.1, 0.1, 0.1, 0.5, 0.4]), 12.0, clear=2)
-    np.testing.assert_allclose(pooled, found[4])
+def test_slices_of_air_do_not_speak():
+    shares = np.array([0.01, 0.2, 0.5, 0.4, 0.3, 0.02])
+    found = pooled(slices(1, 1, 0.1, 0.1, 0.1, 1), shares, slice_mm=10, no_tumour=1)
+    assert found == pytest.approx([0.1, 0.9, 0])
 
 
-def test_without_a_clear_class_and_in_a_short_volume_all_count_alike():
-    found = slices(0.1, 0.3, 0.5)
-    for slice_mm, clear in ((12.0, None), (1.0, 2)):
-        np.testing.assert_allclose(
-            volume_answers.pooled(found, np.ones(3), slice_mm, clear), found.mean(axis=0), rtol=1e-12
-        )
+def test_without_a_class_for_no_tumour_it_is_the_mean():
+    assert pooled(slices(0.2, 0.4, 0.6), np.ones(3), slice_mm=5, no_tumour=None) == pytest.approx([0.4, 0.6, 0])
+
+
+def test_tissue_is_measured_on_the_whole_volume():
+    rng = np.random.default_rng(0)
+    volume = rng.integers(0, 20, (4, 32, 32)).astype(np.uint8)
+    volume[1:3, 8:24, 8:24] = rng.integers(100, 200, (2, 16, 16))
+    assert tissue(volume) == pytest.approx([0, 0.25, 0.25, 0])
+
+
+def test_smoothing_goes_by_millimetres_and_keeps_the_sum():
+    values = np.zeros((41, 2))
+    values[20] = 1
+    thin, thick = smoothed(values, 1.0), smoothed(values, 6.0)
+    np.testing.assert_allclose(thin.sum(axis=0), 1)
+    assert np.sqrt((thin[:, 0] * (np.arange(41) - 20) ** 2).sum()) == pytest.approx(2, rel=0.02)  # mm
+    assert thick[20, 0] > 0.97
+    assert smoothed(values[:3], 1e-6).shape == (3, 2)  # a spacing that cannot be true
+
+
+def test_what_neighbours_or_the_classifier_speak_against_is_dropped():
+    masks = np.zeros((6, 9, 9), bool)
+    masks[0:3, 1, 1] = True  # seen in slice 2
+    masks[3:6, 7, 7] = True  # in clear slices alone
+    masks[2, 5, 5] = True  # in a single slice
+    masks[1, 3, 3] = masks[2, 4, 4] = True  # corners touch, and (5, 5) with them
+    clear = np.array([True, True, False, True, True, True])
+    kept = consistent(masks, clear)
+    expected = masks.copy()
+    expected[3:6, 7, 7] = False
+    np.testing.assert_array_equal(kept, expected)
+    masks[1, 3, 3] = False
+    expected[1, 3, 3] = expected[2, 4, 4] = expected[2, 5, 5] = False
+    np.testing.assert_array_equal(consistent(masks, clear), expected)
+    assert not consistent(masks, np.ones(6, bool)).any()
+    one = masks[2:3]
+    np.testing.assert_array_equal(consistent(one, np.array([False])), one)
+    assert not consistent(np.zeros((4, 5, 5), bool), clear[:4]).any()
