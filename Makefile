@@ -10,7 +10,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test test-all lint format bench verify-lock clean
+.PHONY: help repro test test-all lint format bench app serve verify-lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -47,6 +47,12 @@ format: $(READY) ## mend what a formatter can
 
 bench: $(READY) ## write benchmarks/RESULTS.md (BENCH="--raw data/raw --torch-python ..." for more)
 	python -m benchmarks $(BENCH)
+
+app: $(READY_ALL) ## open the page on http://127.0.0.1:8501 (docs/app.md)
+	python -m streamlit run app/main.py
+
+serve: $(READY_ALL) ## serve the HTTP API on http://127.0.0.1:8000 (docs/app.md)
+	python -m uvicorn app.api:api --host 127.0.0.1 --port 8000 --no-server-header
 
 verify-lock: $(READY) ## check that dvc.yaml and dvc.lock are true to the code and params
 	brainmri verify-lock

@@ -128,11 +128,11 @@ def written(out: Path | None, classes: list[str]) -> Iterator[Callable[[Outcome]
             def keep(outcome: Outcome) -> None:
                 own = _kept(outcome, folder, taken)
                 lines.write(json.dumps(own, allow_nan=False) + "\n")
-                rows.append(_row(own, classes))
+                rows.append(row(own, classes))
 
             yield keep
         whole = {"pixels": "Int64", "voxels": "Int64"}  # counts, empty where they do not apply
-        write_table(folder / "results.csv", pd.DataFrame(rows, columns=_columns(classes)).astype(whole))
+        write_table(folder / "results.csv", pd.DataFrame(rows, columns=columns(classes)).astype(whole))
 
 
 def _refuse_other_content(out: Path) -> None:
@@ -183,7 +183,8 @@ def _write_png(mask: np.ndarray, path: Path) -> None:
     Image.fromarray(mask.astype(np.uint8) * 255).save(path, pnginfo=text)
 
 
-def _columns(classes: list[str]) -> list[str]:
+def columns(classes: list[str]) -> list[str]:
+    """Return the columns of a table of results."""
     return [
         *("name", "kind", "class", *(f"p_{name}" for name in classes), "abstain", "method", "gated"),
         *("pixels", "area_mm2", "voxels", "volume_ml", "largest_diameter_mm"),
@@ -191,7 +192,7 @@ def _columns(classes: list[str]) -> list[str]:
     ]
 
 
-def _row(line: dict[str, Any], classes: list[str]) -> dict[str, Any]:
+def row(line: dict[str, Any], classes: list[str]) -> dict[str, Any]:
     """Return a line of results as a row of the table."""
     if "error" in line:
         return line

@@ -1,0 +1,151 @@
+"""The page that shows what a run found: its metrics, its data, its cases, its params, and what changed between two."""
+
+import subprocess
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app import blocks
+from app.trained import root
+from app.words import plain
+from brainmri import card_data, card_scores, model_card, scan_facts
+from brainmri.errors import ArtifactError, BrainMRIError
+from brainmri.files import open_array, read_json
+from brainmri.index import read_split
+
+METRICS = ("data", "probe", "classify", "segment")
+COMMITS = 20  # of the history, to choose from
+WORKSPACE = "workspace"
+_comparing = threading.Lock()  # DVC opens a project for one at a time
+
+
+def show() -> None:
+    """Show the page."""
+    st.title("What the run found")
+    st.warning("**Not for clinical use.** Nothing here has been tested for diagnosis.", icon=":material/warning:")
+    place = root()
+    titles = ("Scores", "Data", "Twins and probes", "Calibration", "Outlines", "Cases", "Params", "Compare")
+    tabs = dict(zip(titles, st.tabs(titles), strict=True))
+    with tabs["Params"]:
+        _guarded(_params, place)
+    with tabs["Compare"]:
+        _guarded(_compare, place)
+    with tabs["Cases"]:
+        _guarded(_cases, place)
+    _guarded(_metrics, place, tabs)
+
+
+def _guarded(show_part: Callable[..., None], *given: Any) -> None:
+    """Show a part of the page; where its files are missing or wrong, say so and go on with the others."""
+    try:
+        show_part(*given)
+    except BrainMRIError as error:
+        st.error(plain(str(error)))
+
+
+def _metrics(place: Path, tabs: dict[str, Any]) -> None:
+    metrics = {name: read_json(place / f"metrics/{name}.json") for name in METRICS}
+    predictions, facts = (_table(place / f"plots/{name}.csv") for name in ("predictions", "metadata"))
+    data, classify, plots = metrics["data"], metrics["classify"], place / "plots"
+    parts = {
+        "Scores": [
+            *model_card.origin(data),
+            *card_scores.at_a_glance(classify, plots),
+            *card_scores.by_class(classify, data["classes"], plots),
+            *card_scores.confusion(predictions, data["classes"], plots),
+            *card_scores.pointing(classify),
+            *card_scores.curves(classify, plots),
+        ],
+        "Data": [*card_data.images(data, plots), *card_data.metadata(facts, plots)],
+        "Twins and probes": [*card_data.twins(data), *card_data.probes(metrics["probe"])],
+        "Calibration": card_scores.calibration(classify, plots),
+        "Outlines": card_scores.outlines(metrics["segment"], plots),
+    }
+    for title, content in parts.items():
+        with tabs[title]:
+            blocks.show(content)
+
+
+def _table(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_csv(path, keep_default_na=False, na_values={name: [""] for name in scan_facts.NUMBERS})
+    except FileNotFoundError:
+        raise ArtifactError(f"{path}: no such file; run `dvc repro`, or `git checkout` it") from None
+
+
+def _params(place: Path) -> None:
+    path = place / "params.yaml"
+    if not path.exists():
+        raise ArtifactError(f"{path}: no such file; name the project's folder with BRAINMRI_ROOT")
+    st.code(path.read_text(), "yaml")
+
+
+def _cases(place: Path) -> None:
+    """Show outlines of single test images beside the truth, the worst first."""
+    path = place / "data/segmentation/rows.csv"
+    if not path.exists():
+        raise ArtifactError(f"{path}: no such file; run `dvc repro` or `dvc pull` to see single cases")
+    table = pd.read_csv(path, dtype={"label": str, "image_id": str}, keep_default_na=False, na_values={"dice": [""]})
+    table = table[table["truth_px"] > 0]
+    if table.empty:
+        st.info("No test image has a tumour mask, so that no outline was scored.")
+        return
+    methods = [name for name in card_scores.METHODS if name in set(table["method"])]
+    method = st.radio(
+        "Outlined by", methods, len(methods) - 1, format_func=card_scores.METHODS.__getitem__, horizontal=True
+    )
+    own = table[table["method"] == method].sort_values("dice", kind="stable")
+    names = [f"{row.image_id}, {row.label or 'no class'}, Dice {row.dice:.3f}" for row in own.itertuples()]
+    chosen = own.iloc[names.index(st.selectbox("Test image, the worst first", names))]
+    st.image(_outlined(place, method, str(chosen["image_id"])), alt="The slice with both outlines", output_format="PNG")
+    st.caption("Prediction in orange, truth in blue, on the grid that the network sees. Not for clinical use.")
+    shown = ["image_id", "label", "dice", "hd95", "truth_px", "area_px"]
+    st.dataframe(own[shown].round({"dice": 3, "hd95": 1}), hide_index=True, height=320)
+
+
+def _outlined(place: Path, method: str, image_id: str) -> np.ndarray:
+    from brainmri.galleries import outlined  # here and not at the top: it brings Matplotlib
+
+    split = read_split(place / "data/processed/test")
+    at = split.index.index[split.index["image_id"] == image_id]
+    if not len(at):
+        raise ArtifactError(f"{place}: image {image_id} should be in the test set, received none; run `dvc repro`")
+    truth = split.masks[split.index.at[at[0], "mask_row"]].astype(bool)
+    found = open_array(place / f"data/segmentation/masks-{method}.npy")[at[0]].astype(bool)
+    return outlined(split.images[at[0], ..., 0], truth, found)
+
+
+def _compare(place: Path) -> None:
+    """Compare two revisions as `brainmri compare` does."""
+    st.markdown("What changed between two revisions, and whether it is more than chance. Every difference is B − A.")
+    names = [*_revisions(place), WORKSPACE]
+    with st.form("compare", border=False):
+        left, right = st.columns(2)
+        a = left.selectbox("A", names, 0, accept_new_options=True, help="A commit, branch, tag or DVC experiment")
+        b = right.selectbox("B", names, len(names) - 1, accept_new_options=True, help="`workspace`: the folder as is")
+        asked = st.form_submit_button("Compare", type="primary")
+    if asked and a and b:
+        # Here and not at the top: DVC takes a second to import.
+        from brainmri.compare import compare
+        from brainmri.compare_markdown import as_markdown
+
+        with st.spinner("Comparing"), _comparing:
+            text = as_markdown(compare(place, a.split()[0], b.split()[0]))
+        st.markdown(text)
+        st.download_button("Download the comparison (Markdown)", text, "comparison.md", on_click="ignore")
+
+
+def _revisions(place: Path) -> list[str]:
+    """Return branches, tags and the last commits of the project, each beginning with what git calls it."""
+    named = _git(place, "for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/tags")
+    return [*named, *_git(place, "log", f"-{COMMITS}", "--format=%h %s")]
+
+
+def _git(place: Path, *words: str) -> list[str]:
+    found = subprocess.run(["git", *words], cwd=place, capture_output=True, text=True, check=False)
+    return found.stdout.splitlines()  # outside of a repository none; the comparison then says so

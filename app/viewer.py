@@ -1,0 +1,267 @@
+"""One scan on the page: its slices in a window of levels, its answer, and what can be taken away of both."""
+
+import io
+import json
+from collections.abc import Callable, MutableMapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from PIL import Image
+
+from app import batch, pictures
+from app.words import plain
+from brainmri import predictions, volumes
+from brainmri.answers import Answer, as_dict, display_window, evidence
+from brainmri.inputs import Input
+from brainmri.models import Models
+from brainmri.overlays import extent
+
+# How a plane is seen, as `slicing` turns it.
+SIDES = {
+    "axial": "seen from the feet, the patient's left on the right",
+    "coronal": "seen from the front, the patient's left on the right",
+    "sagittal": "seen from the left, the front on the left",
+}
+FACTS = {
+    "mode": "Pixel format",
+    "slices": "Slices",
+    "height_px": "Height, px",
+    "width_px": "Width, px",
+    "plane": "Plane",
+    "voxel_row_mm": "Between rows, mm",
+    "voxel_col_mm": "Between columns, mm",
+    "slice_mm": "Between slices, mm",
+    "modality": "Modality",
+    "field_t": "Field strength, T",
+    "tr_ms": "Repetition time, ms",
+    "te_ms": "Echo time, ms",
+}
+
+
+Heat = Callable[[int], np.ndarray]  # slice to its map of evidence
+
+
+class View(NamedTuple):
+    """The slices of one plane, as they are shown."""
+
+    plane: str  # empty where it is not known
+    levels: np.ndarray  # (D, H, W)
+    mask: np.ndarray | None  # (D, H, W) bool
+    spacing_mm: tuple[float, float]  # between rows, columns
+    acquired: bool  # the file's own slices, those that were answered for
+
+
+def scan_alone(scan: Input) -> None:
+    """Show a scan for which there is no model to answer."""
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        place = st.container()
+        look = _look(scan, scan.name)
+        with place:
+            _slices(scan, None, look, scan.name, None)
+    with right:
+        _metadata({"mode": scan.mode, "slices": len(scan.levels)})
+
+
+def waiting(scan: Input) -> None:
+    """Show the middle of a scan while its answer is on its way."""
+    own = _views(scan, None)[0]
+    look = pictures.Look(display_window(scan))
+    drawn = pictures.picture(own.levels[len(own.levels) // 2], look, spacing_mm=own.spacing_mm)
+    left, right = st.columns([3, 2], gap="large")
+    left.image(drawn, alt="The scan, before it is answered for", width="stretch", output_format="PNG")
+    right.info("Answering")
+
+
+def answer(found: Answer, models: Models, memory: MutableMapping[batch.Key, Any], key: str) -> None:
+    """Show a scan with its answer.
+
+    Parameters
+    ----------
+    memory : mutable mapping
+        The session's, for maps of evidence.
+    key : str
+        Of the file that the scan came in.
+    """
+    name = f"{key} {found.scan.name}"
+    left, right = st.columns([3, 2], gap="large")
+    with right:
+        _verdict(found, models)
+        _along(found)
+        _take_away(found)
+        _metadata(found.facts)
+    with left:
+        place = st.container()  # the picture stands above what changes it
+        label = _evidence_for(found, name)
+        look = _look(found.scan, name, label is not None, found.mask is not None)
+
+        def heat(at: int) -> np.ndarray:
+            return batch.remembered(memory, (key, found.scan.name, label, at), evidence, found, models, label, at)
+
+        with place:
+            _slices(found.scan, found.mask, look, name, heat if label is not None else None)
+
+
+def table(outcomes: Sequence[Answer | batch.Failed], classes: list[str]) -> None:
+    """Show the answers of many scans as a table that can be downloaded."""
+    rows = [
+        predictions.row(as_dict(one) if isinstance(one, Answer) else {"name": one.name, "error": one.reason}, classes)
+        for one in outcomes
+    ]
+    columns = [name for name in predictions.columns(classes) if name not in ("mask", "overlay", "note")]
+    found = pd.DataFrame(rows, columns=columns)
+    st.subheader(f"{len(found)} scans")
+    st.dataframe(found, hide_index=True, height=min(420, 38 + 36 * len(found)))
+    written = found.assign(note=volumes.NOT_CLINICAL, name=[_inert(name) for name in found["name"]])
+    st.download_button(
+        "Download the table (CSV)", written.to_csv(index=False), "answers.csv", "text/csv", on_click="ignore"
+    )
+
+
+def _evidence_for(found: Answer, name: str) -> str | None:
+    """Return the class for which the evidence is to be shown; at first the answer's, but of a volume none."""
+    classes = ["none", *found.probabilities]
+    first = classes.index(found.label) if found.scan.kind == "image" else 0
+    label = st.selectbox("Show the evidence for", classes, first, key=f"evidence {name}")
+    return None if label == "none" else label
+
+
+def _verdict(found: Answer, models: Models) -> None:
+    st.subheader(found.label, help="The likeliest class. Not for clinical use.")
+    least = models.classifier.abstain_below
+    if found.abstain:
+        st.warning(
+            f"**Abstains**: the likeliest class has a probability of {max(found.probabilities.values()):.3f}; below "
+            f"{least:.3f} an answer is not to be relied on.",
+            icon=":material/help:",
+        )
+    for name, share in found.probabilities.items():
+        st.progress(min(1.0, share), f"{plain(name)}: {share:.3f}")
+    st.markdown(f"**Tumour outlined**: {_size(found)}")
+    st.caption(f"Calibrated probabilities. Answered in {sum(found.seconds.values()):.2f} s. Not for clinical use.")
+
+
+def _size(found: Answer) -> str:
+    if found.mask is None:
+        return "not asked for"
+    if found.gated:
+        return "none, because the classifier sees no tumour"
+    if not found.mask.any():
+        return "none"
+    if found.measures is not None:
+        return f"{extent(found)}, largest diameter {found.measures.largest_diameter_mm:.0f} mm"
+    return extent(found) + (" (the file does not tell how large a pixel is)" if found.area_mm2 is None else "")
+
+
+def _look(scan: Input, name: str, with_evidence: bool = False, with_mask: bool = False) -> pictures.Look:
+    """Return how the user wants to see the scan: window in the file's own values, and opacities."""
+    scale, offset = (scan.volume.level_scale, scan.volume.level_offset) if scan.volume else (1.0, 0.0)
+    low, high = (value * scale + offset for value in (float(scan.levels.min()), float(scan.levels.max())))
+    high = max(high, low + scale)
+    first, last = (value * scale + offset for value in display_window(scan))
+    step = scale if high - low <= 4096 * scale else (high - low) / 1024
+    sides = st.columns(2)
+    level = sides[0].slider(
+        "Window level", low, high, min(max((first + last) / 2, low), high), step, "%.4g", key=f"level {name}"
+    )
+    width = sides[1].slider(
+        "Window width", step, high - low, min(max(last - first, step), high - low), step, "%.4g", key=f"width {name}"
+    )
+    outline = shade = 0.0
+    if with_mask:
+        outline = sides[0].slider("Opacity of the outline", 0.0, 1.0, 1.0, 0.05, key=f"outline {name}")
+    if with_evidence:
+        shade = sides[1].slider("Opacity of the evidence", 0.0, 1.0, 0.6, 0.05, key=f"shade {name}")
+    window = ((level - width / 2 - offset) / scale, (level + width / 2 - offset) / scale)
+    return pictures.Look(window, outline, shade)
+
+
+def _views(scan: Input, mask: np.ndarray | None) -> list[View]:
+    """Return the planes to show: the file's own first, and of a volume the other two."""
+    spacing_mm = scan.volume.spacing_mm if scan.volume else (1.0, 1.0, 1.0)
+    row_mm, col_mm = spacing_mm[1:] if np.isfinite(spacing_mm[1:]).all() else (1.0, 1.0)
+    own = scan.volume.plane if scan.volume else ""
+    views = [View(own, scan.levels, mask, (row_mm, col_mm), True)]
+    if scan.kind == "volume" and own and np.isfinite(spacing_mm).all():
+        for plane in (name for name in SIDES if name != own):
+            turned = pictures.spacing_in_plane(spacing_mm, own, plane)
+            parts = (None if part is None else pictures.in_plane(part, own, plane) for part in (scan.levels, mask))
+            levels, own_mask = parts
+            assert levels is not None
+            views.append(View(plane, levels, own_mask, turned[1:], False))
+    return views
+
+
+def _slices(scan: Input, mask: np.ndarray | None, look: pictures.Look, name: str, heat: Heat | None) -> None:
+    """Show a slice of each plane, each with a slider where there are several."""
+    views = _views(scan, mask)
+    own, others = views[0], views[1:]
+    _slice(own, look, name, heat)
+    if others:
+        for place, view in zip(st.columns(len(others)), others, strict=True):
+            with place:
+                _slice(view, look, name, None)
+
+
+def _slice(view: View, look: pictures.Look, name: str, heat: Heat | None) -> None:
+    depth = len(view.levels)
+    at, title = 0, view.plane.capitalize() or "Slice"
+    if depth > 1:
+        sizes = view.mask.sum(axis=(1, 2)) if view.mask is not None else np.zeros(depth)
+        start = int(sizes.argmax()) if sizes.any() else depth // 2
+        at = st.slider(f"{title} slice", 1, depth, start + 1, key=f"slice {view.plane} {name}") - 1
+    mask = None if view.mask is None else view.mask[at]
+    with st.spinner("Looking for the evidence") if heat else st.empty():
+        found = heat(at) if heat and view.acquired else None
+    drawn = pictures.picture(view.levels[at], look, mask, found, view.spacing_mm)
+    words = [title if depth == 1 else f"{title} slice {at + 1} of {depth}"]
+    words += [f"{int(mask.sum())} px outlined in orange"] if mask is not None and mask.any() else []
+    words += ["evidence shown from dark to bright"] if found is not None and found.any() else []
+    words += [SIDES[view.plane]] if view.plane else []
+    text = "; ".join(words)
+    st.image(drawn, text, alt=text, width="stretch", output_format="PNG")
+
+
+def _along(found: Answer) -> None:
+    """Show how the answers of a volume's slices go along it."""
+    if found.scan.kind != "volume" or len(found.slice_probabilities) < 2:
+        return
+    shares = pd.DataFrame(found.slice_probabilities, columns=list(found.probabilities))
+    shares.index = pd.RangeIndex(1, len(shares) + 1, name="slice")
+    st.markdown("**Probabilities of each slice**")
+    st.line_chart(shares, height=220, x_label="slice", y_label="probability")
+    with st.expander("The same as a table"):
+        st.dataframe(shares.round(3), height=240)
+
+
+def _take_away(found: Answer) -> None:
+    if found.mask is not None:
+        if found.scan.kind == "volume" and found.scan.volume is not None:
+            data, name = volumes.mask_bytes(found.scan.volume, found.mask, packed=True), "mask.nii.gz"
+            st.download_button("Download the mask (NIfTI)", data, name, "application/gzip", on_click="ignore")
+        else:
+            place = io.BytesIO()
+            Image.fromarray(found.mask[0].astype(np.uint8) * 255).save(place, "PNG")
+            st.download_button("Download the mask (PNG)", place.getvalue(), "mask.png", "image/png", on_click="ignore")
+    text = json.dumps(as_dict(found), indent=2, allow_nan=False)
+    st.download_button("Download the answer (JSON)", text, "answer.json", "application/json", on_click="ignore")
+
+
+def _metadata(known: dict[str, Any]) -> None:
+    rows = [(title, _said(known[name])) for name, title in FACTS.items() if name in known]
+    with st.expander("Metadata"):
+        st.table(pd.DataFrame(rows, columns=["Fact", "Value"]).set_index("Fact"), alt="Metadata of the scan")
+        st.caption("Fields that name a person are never read.")
+
+
+def _said(value: Any) -> str:
+    if value is None:
+        return "not told"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _inert(name: str) -> str:
+    """Return a name that a spreadsheet does not take for a formula."""
+    return f"'{name}" if name.startswith(("=", "+", "-", "@", "\t", "\r")) else name
