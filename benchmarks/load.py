@@ -2,8 +2,8 @@
 
     python -m benchmarks.load . --seconds 10
 
-The first argument is a project's folder with trained models. Each client sends a simulated slice, waits for the answer, and
-sends the next. Beside it: what the networks would gain if waiting requests were put into one batch.
+The first argument is a project's folder with trained models. Each client sends a simulated slice, waits for the
+answer, and sends the next. Beside it: what the networks would gain if waiting requests were put into one batch.
 """
 
 import argparse

@@ -2,12 +2,10 @@
 
 import numpy as np
 import pytest
-
-pytest.importorskip("streamlit", reason="needs requirements-all.lock")
+from scan_files import nifti_bytes
 
 from app import pictures
 from brainmri.slicing import from_nifti
-from scan_files import nifti_bytes
 
 WINDOW = (0.0, 100.0)
 
