@@ -122,6 +122,17 @@ def predict(args: argparse.Namespace) -> None:
         raise InputError(f"{unreadable} of {answered + unreadable} could not be read, see above")
 
 
+def check(args: argparse.Namespace) -> None:
+    """Print what is to be known of a set; fail where a run would be refused."""
+    # Here and not at the top: pandas and OpenCV take a second to import.
+    from brainmri.cli_check import as_text, check
+
+    result = check(args.paths, args.params)
+    print(json.dumps(result, indent=2, sort_keys=True, allow_nan=False) if args.json else as_text(result))
+    if result["refused"]:
+        raise InputError("a run would be refused, see above")
+
+
 def main() -> None:
     """Run the `brainmri` command."""
     parser = argparse.ArgumentParser(prog="brainmri", description="Not for clinical use.")
@@ -184,6 +195,11 @@ def main() -> None:
     command.add_argument("--out", type=Path, help="folder to write: masks, overlays, results.csv, results.jsonl")
     command.add_argument("--params", type=Path, default=Path("params.yaml"), help="for the K-means methods alone")
     command.set_defaults(run=predict)
+    command = commands.add_parser("check", help="look at a set of images before hours of training")
+    command.add_argument("paths", type=Path, nargs="+", metavar="SET", help="folder, .zip, .tar or manifest CSV")
+    command.add_argument("--json", action="store_true", help="everything, as JSON (default: text)")
+    command.add_argument("--params", type=Path, default=Path("params.yaml"))
+    command.set_defaults(run=check)
     args = parser.parse_args()
     exit_on_error(lambda: args.run(args))
 

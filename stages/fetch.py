@@ -64,14 +64,19 @@ def run(params: Params, out: Path) -> None:
         progress = tqdm(images, f"fetch {params.source}", total, unit=" images", mininterval=1)
         stored = shards.write(folder, members(progress, rows))
         table = manifest_table(rows, stored)
-        if not table["label"].any():
-            raise InputError(
-                "fetch: at least one set should have classes, for the classifier to learn from, received images "
-                "without any; name fetch.local.classes, or give labels in the manifest"
-            )
+        require_classes(table)
         write_table(folder / "manifest.csv", table)
         write_json(folder / "summary.json", summary(params, table, found))
     warn(found, table)
+
+
+def require_classes(table: pd.DataFrame) -> None:
+    """Refuse a manifest without a single label."""
+    if not table["label"].any():
+        raise InputError(
+            "fetch: at least one set should have classes, for the classifier to learn from, received images "
+            "without any; name fetch.local.classes, or give labels in the manifest"
+        )
 
 
 def open_sources(params: Params, stack: ExitStack) -> dict[str, sources.Source]:
