@@ -10,7 +10,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test test-all lint format bench app serve verify-lock clean
+.PHONY: help repro test test-all lint format bench app serve push pull remote-check verify-lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -53,6 +53,15 @@ app: $(READY_ALL) ## open the page on http://127.0.0.1:8501 (docs/app.md)
 
 serve: $(READY_ALL) ## serve the HTTP API on http://127.0.0.1:8000 (docs/app.md)
 	python -m uvicorn app.api:api --host 127.0.0.1 --port 8000 --no-server-header
+
+push: $(READY) ## send what colleagues need to DVC's remote (REMOTE=name for another than the default)
+	brainmri push $(addprefix --remote ,$(REMOTE))
+
+pull: $(READY) ## get what this commit and these params lead to, and run nothing heavy (REMOTE=name)
+	brainmri pull $(addprefix --remote ,$(REMOTE))
+
+remote-check: $(READY) ## say whether the remote can be read and written (REMOTE=name)
+	@brainmri remote-check $(addprefix --remote ,$(REMOTE))
 
 verify-lock: $(READY) ## check that dvc.yaml and dvc.lock are true to the code and params
 	brainmri verify-lock

@@ -75,6 +75,16 @@ def compare(args: argparse.Namespace) -> None:
         require_no_drop(result, args.fail_on_drop)
 
 
+def share(args: argparse.Namespace) -> None:
+    """Push to the remote, pull from it, or say whether it can be read and written."""
+    # Here and not at the top: DVC takes a second to import.
+    from brainmri import sharing
+
+    print(
+        {"push": sharing.push, "pull": sharing.pull, "remote-check": sharing.check}[args.name](args.root, args.remote)
+    )
+
+
 def suspects(args: argparse.Namespace) -> None:
     """Write and count the labels that may be wrong, and say what can be done with them."""
     # Here and not at the top: pandas and scikit-learn take a second to import.
@@ -162,6 +172,14 @@ def main() -> None:
         "--names", nargs=2, metavar=("A", "B"), help="how to call the two (default: as they are given)"
     )
     command.set_defaults(run=compare)
+    for name, text in (
+        ("push", "push all that colleagues need, and look whether it arrived"),
+        ("pull", "get what this commit and these params lead to, and run nothing heavy"),
+        ("remote-check", "say whether the remote can be read and written"),
+    ):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("--remote", metavar="NAME", help="DVC's name of the remote (default: its default one)")
+        command.set_defaults(run=share, name=name)
     command = commands.add_parser("suspects", help="list the training labels that may be wrong")
     command.add_argument("processed", type=Path, help="folder that preprocess wrote, such as data/processed")
     command.add_argument("out", type=Path, help="folder to write; it holds scans")
