@@ -46,8 +46,8 @@ def write_report(a: Revision, b: Revision, result: dict[str, Any], limit: float 
         report = f"{text}\n## Charts\n\n{shown}\n" if drawn else text
         (folder / "report.md").write_text(report)
         (folder / "report.html").write_text(_page(report, folder, drawn))
-        names = ", ".join(caption[0].lower() + caption[1:] for caption in drawn.values()) or "none could be drawn"
-        pointer = f"Charts ({names}) are not in this text: open `report.html` of the same run, one page that holds all."
+        names = ", ".join(name.removesuffix(".png") for name in drawn) or "none could be drawn"
+        pointer = f"The charts ({names}) are not in this text: open `report.html` of the same run, which holds all."
         (folder / "summary.md").write_text(f"{text}\n{pointer}\n")
 
 

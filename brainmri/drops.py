@@ -36,7 +36,7 @@ def outcome(result: dict[str, Any], limit: float) -> str:
     """Return, as a sentence or two, whether the scores kept the bound, and which were not checked."""
     fell, unchecked = drops(result, limit)
     checked = len(list(_gated(result))) - len(unchecked)
-    rule = f"no score should surely fall by more than {limit:g}"
+    rule = f"no score should surely get worse by more than {limit:g}"
     said = (
         f"Broken: {rule}, but {', '.join(fell)} did." if fell else f"Kept: {rule}, and of {checked} checked none did."
     )

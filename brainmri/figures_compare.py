@@ -80,17 +80,18 @@ def roc(path: Path, found: Mapping[str, Sequence[tuple[Curve, float]]], names: S
     side = 2.9
     columns = min(4, len(found))
     rows = -(-len(found) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(side * columns + 0.6, side * rows + 0.9), squeeze=False)
+    figure, axes = plt.subplots(rows, columns, figsize=(side * columns + 0.6, side * rows + 1.1), squeeze=False)
     for axis, (label, both) in zip(axes.flat, found.items(), strict=False):
         axis.plot([0, 1], [0, 1], color="0.8", linewidth=1)
-        for ((x, y), area), name, (colour, line, _) in zip(both, names, LOOKS, strict=True):
-            axis.plot(x, y, line, color=colour, label=f"{name}: {area:.3f}")
+        for ((x, y), area), letter, (colour, line, _) in zip(both, "AB", LOOKS, strict=True):
+            axis.plot(x, y, line, color=colour, label=f"{letter}: {area:.3f}")
         axis.set(title=label, xlabel="false positive rate", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
         _legend(axis, "area", loc="lower right")
     for axis in list(axes.flat)[len(found) :]:
         axis.set_visible(False)
     for axis in axes[:, 0]:
         axis.set_ylabel("true positive rate")
+    figure.suptitle("   ".join(names), fontsize=9)
     _save(figure, path, note)
 
 

@@ -33,7 +33,7 @@ class Revision:
     """One revision; None stands for what could not be read, and `missing` says why, a sentence for each path."""
 
     name: str  # as the user called it
-    commit: str  # full hash; empty for the workspace
+    commit: str  # full hash; empty for the workspace, and for one that was given another name
     metrics: dict[str, dict[str, Any]] = field(default_factory=dict)  # by file, keys joined with dots
     params: dict[str, Any] | None = None  # params.yaml, keys joined with dots
     used: dict[str, Any] | None = None  # what dvc.lock says that each stage ran with: `stage: key`
@@ -70,7 +70,7 @@ def _read_revision(repo: Repo, name: str, shown: str) -> Revision:
     commit = "" if name == WORKSPACE else _commit(repo, name)
     try:
         with switch(repo, commit or WORKSPACE):
-            return _read(repo, Revision(shown, commit))
+            return _read(repo, Revision(shown, commit if shown == name else ""))
     except NotDvcRepoError:
         raise InputError(f"compare: {name} should hold this project's folder, received a commit without it") from None
 

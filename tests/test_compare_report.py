@@ -46,7 +46,7 @@ def test_a_report_holds_text_charts_one_page_and_everything_for_programs(monkeyp
     assert summary.startswith(capsys.readouterr().out)
     for part in (text, summary):
         assert part.startswith("**Simulated data: accuracy 0.900 → 0.950")
-        assert "**Bound** Kept: no score should surely fall by more than 0.5, and of 7 checked none did." in part
+        assert "**Bound** Kept: no score should surely get worse by more than 0.5, and of 7 checked none did." in part
         assert "| `train.dropout` | `0.5` | `0.1` |" in part
         assert "Epoch kept: 2 in A, 2 in B." in part
         assert "| 2 | 0.600 | 0.600 | 0.700 | 0.700 | 0.700 | 0.700 |" in part
@@ -75,7 +75,7 @@ def test_equal_comparisons_write_equal_bytes(monkeypatch, project, tmp_path):
 def test_names_are_shown_as_given_and_can_neither_break_the_page_nor_the_charts(monkeypatch, project, tmp_path):
     out = tmp_path / "report"
     report(monkeypatch, project, out, "first", "second", "--names", "main", "a$b$|<script>x</script>@c")
-    assert "| A: main (" in (out / "report.md").read_text()
+    assert "|  | A: main | B: a$b$\\|&lt;script>x&lt;/script>&#64;c |" in (out / "report.md").read_text()
     page = (out / "report.html").read_text()
     assert "<script" not in page
     assert "a$b$|&lt;script" in page
