@@ -7,6 +7,7 @@ import numpy as np
 
 from brainmri.augmentation import VariationParams, draw, matrix, vary
 from brainmri.index import Split
+from brainmri.labels import NO_TUMOUR
 
 
 def vary_pair(image: np.ndarray, mask: np.ndarray, row: Mapping[str, float]) -> tuple[np.ndarray, np.ndarray]:
@@ -42,14 +43,25 @@ class PairBatches:
         the images as they are.
     variation : VariationParams or None
         How far variants may be from their images; None leaves them as they are.
+    no_tumour : float
+        Rows that are labelled as free of tumour and have no mask join with an empty one: so many for each masked row,
+        or all that there are, drawn anew each epoch.
     """
 
     def __init__(
-        self, split: Split, batch_size: int, seed: int | None = None, variation: VariationParams | None = None
+        self,
+        split: Split,
+        batch_size: int,
+        seed: int | None = None,
+        variation: VariationParams | None = None,
+        no_tumour: float = 0.0,
     ) -> None:
         self.split, self.batch_size, self.seed, self.variation = split, batch_size, seed, variation
         mask_rows = split.index["mask_row"].to_numpy(int)
-        self.rows = np.flatnonzero(mask_rows >= 0)
+        self.masked = np.flatnonzero(mask_rows >= 0)
+        self.clear = np.flatnonzero((mask_rows < 0) & (split.index["label"] == NO_TUMOUR).to_numpy())
+        self.joining = min(len(self.clear), round(no_tumour * len(self.masked)))
+        self.rows = np.concatenate([self.masked, self.clear[: self.joining]])
         self.mask_rows = mask_rows[self.rows]
         self.order = np.arange(len(self.rows))
         self.drawn: list[dict[str, float]] = []
@@ -58,6 +70,8 @@ class PairBatches:
         """Put the rows into the order of one epoch and draw its variants."""
         if self.seed is not None:
             rng = np.random.default_rng([self.seed, epoch])
+            if self.joining:
+                self.rows[len(self.masked) :] = rng.choice(self.clear, self.joining, replace=False)
             self.order = rng.permutation(len(self.rows))
             if self.variation is not None:
                 self.drawn = draw(len(self.rows), self.variation, rng).to_dict("records")
@@ -69,8 +83,10 @@ class PairBatches:
         chosen = self.order[at * self.batch_size : (at + 1) * self.batch_size]
         images = np.empty((len(chosen), *self.split.images.shape[1:]), np.float32)
         masks = np.empty((*images.shape[:3], 1), np.float32)
+        nothing = np.zeros(images.shape[1:3], np.uint8)
         for to, pair in enumerate(chosen):
-            image, mask = self.split.images[self.rows[pair]], self.split.masks[self.mask_rows[pair]]
+            image, row = self.split.images[self.rows[pair]], self.mask_rows[pair]
+            mask = self.split.masks[row] if row >= 0 else nothing
             if self.drawn:
                 image, mask = vary_pair(image, mask, self.drawn[pair])
             np.multiply(image, np.float32(1 / 255), out=images[to])

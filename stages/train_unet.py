@@ -60,6 +60,7 @@ class Params(Section):
     weight_decay: Annotated[float, Field(ge=0, le=1)]
     dice_weight: Annotated[float, Field(ge=0, le=1)]
     averaging: Annotated[float, Field(ge=0, lt=1)]
+    no_tumour: Annotated[float, Field(ge=0, le=10)]
     variation: VariationParams
     precision: Literal["float32", "mixed_bfloat16"]
     mirror: bool
@@ -75,7 +76,7 @@ def run(params: Params, train: Path, val: Path, out: Path, resume_root: Path) ->
         print(f"train_unet: skipped, {reason}")
         return
     training.make_deterministic(params.seed, params.precision)
-    batches = PairBatches(learning, params.batch_size, params.seed, params.variation)
+    batches = PairBatches(learning, params.batch_size, params.seed, params.variation, params.no_tumour)
     checks = PairBatches(validation, params.batch_size)
     model = build(params, learning.images.shape[1:])
     print(f"train_unet: {len(batches.rows)} slices, validation: {len(checks.rows)}, {model.count_params():,} weights")

@@ -1,11 +1,12 @@
 """Images and masks that are varied alike."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import tiny_params
 
 from brainmri.augmentation import VariationParams, draw, vary
-from brainmri.index import read_split
+from brainmri.index import Split, read_split
 from brainmri.pairs import PairBatches, vary_pair
 from brainmri.params import check
 
@@ -104,3 +105,49 @@ def test_a_batch_can_be_made_again_from_its_rows(processed):
     pair = batches.order[0]
     expected = vary(split.images[batches.rows[pair]], batches.drawn[pair])
     np.testing.assert_allclose(batches[0][0][0], expected / 255, rtol=1e-6)
+
+
+@pytest.fixture
+def mixed():
+    """Four masked rows, and of six without a mask four that are labelled as free of tumour; an image shows its row."""
+    index = pd.DataFrame({"mask_row": [0, -1, 1, -1, -1, 2, -1, -1, -1, 3], "label": ["", *["notumor"] * 2] * 3 + [""]})
+    images = np.full((10, 8, 8, 1), np.arange(10)[:, None, None, None], np.uint8)
+    return Split(index, images, np.ones((4, 8, 8), np.uint8))
+
+
+def numbers(batches):
+    """Return which rows the batches of one epoch show, and whether each has a mask that is not empty."""
+    images, masks = (np.concatenate(parts) for parts in zip(*(batches[at] for at in range(len(batches))), strict=True))
+    return np.rint(images[:, 0, 0, 0] * 255).astype(int), masks.any(axis=(1, 2, 3))
+
+
+def test_images_without_tumour_join_with_an_empty_mask(mixed):
+    shown, filled = numbers(PairBatches(mixed, 3, 0, no_tumour=0.5))
+    np.testing.assert_array_equal(np.sort(shown[filled]), [0, 2, 5, 9])
+    assert len(shown[~filled]) == 2
+    assert set(shown[~filled]) <= {1, 4, 7, 8}  # row 2 has a mask of its own, rows 3 and 6 no label
+
+
+def test_they_are_drawn_anew_each_epoch_by_its_number_alone(mixed):
+    seen = []
+    for epoch in range(8):
+        batches = PairBatches(mixed, 3, 0, no_tumour=0.5)
+        batches.shuffle(0)
+        batches.shuffle(epoch)
+        seen.append(np.concatenate(numbers(batches)))
+        fresh = PairBatches(mixed, 3, 0, no_tumour=0.5)
+        fresh.shuffle(epoch)
+        np.testing.assert_array_equal(np.concatenate(numbers(fresh)), seen[-1])
+    assert {row for epoch in seen for row in epoch[:6]} == {0, 1, 2, 4, 5, 7, 8, 9}
+
+
+def test_no_more_join_than_there_are(mixed):
+    assert len(PairBatches(mixed, 3, 0, no_tumour=5).rows) == 8
+
+
+def test_without_any_the_order_is_as_it_was(mixed):
+    with_none, without = PairBatches(mixed, 3, 0, no_tumour=0.0), PairBatches(mixed, 3, 0)
+    for batches in (with_none, without):
+        batches.shuffle(2)
+    np.testing.assert_array_equal(numbers(with_none)[0], numbers(without)[0])
+    np.testing.assert_array_equal(np.sort(numbers(without)[0]), [0, 2, 5, 9])
