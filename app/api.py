@@ -78,6 +78,7 @@ class Ready(BaseModel):
 WRONG: dict[int | str, dict[str, Any]] = {
     code: {"model": Problem, "description": text}
     for code, text in {
+        400: "The form cannot be taken apart",
         408: f"The next part of the request did not come within {SECONDS:.0f} s",
         413: f"More than {limits.MAX_UPLOAD_BYTES} bytes were sent",
         422: "The request, or the file in it, cannot be used",
