@@ -1,5 +1,6 @@
 """A small generated set, taken through the stages once for all the tests that look at what they write."""
 
+import shutil
 from pathlib import Path
 
 import cv2
@@ -158,3 +159,19 @@ def small_repository(tmp_path_factory):
     run(place)
     commit(place, "first")
     return place
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A headless Chromium or Chrome of this machine, driven by playwright."""
+    from servers import require
+
+    found = [path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))]
+    require(found, "chromium")
+    playwright = pytest.importorskip("playwright.sync_api", reason="requirements-all.lock is needed")
+    # Without the last four it looks for its maker's hosts at every start.
+    quiet = ["--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    with playwright.sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=found[0], args=["--no-sandbox", "--disable-gpu", *quiet])
+        yield started
+        started.close()
