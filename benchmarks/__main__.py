@@ -20,7 +20,8 @@ def main() -> None:
         print(f"{script.stem} ...", file=sys.stderr, flush=True)
         command = [sys.executable, "-m", f"benchmarks.{script.stem}", *sys.argv[1:]]
         parts.append(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
-    (HERE / "RESULTS.md").write_text("\n".join(parts))
+        # After each, so that what was measured is kept if a later one fails.
+        (HERE / "RESULTS.md").write_text("\n".join(parts))
 
 
 if __name__ == "__main__":
