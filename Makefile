@@ -10,7 +10,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test test-all lint format bench app serve push pull remote-check verify-lock clean
+.PHONY: help repro test test-all lint format bench app serve push pull remote-check verify-bits verify-lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -29,6 +29,7 @@ $(READY_ALL): $(READY) requirements-all.lock
 repro: $(READY) ## make the environment and run the pipeline (dvc repro)
 	@brainmri check-params
 	dvc repro
+	@brainmri same-bits
 
 test: $(READY) ## run the tests, the whole pipeline on a tiny phantom among them
 	pytest -m "not servers and not browser"
@@ -62,6 +63,9 @@ pull: $(READY) ## get what this commit and these params lead to, and run nothing
 
 remote-check: $(READY) ## say whether the remote can be read and written (REMOTE=name)
 	@brainmri remote-check $(addprefix --remote ,$(REMOTE))
+
+verify-bits: $(READY) ## run the pipeline in two clean clones, and compare every byte (BITS=--small: minutes)
+	brainmri verify-bits $(BITS)
 
 verify-lock: $(READY) ## check that dvc.yaml and dvc.lock are true to the code and params
 	brainmri verify-lock

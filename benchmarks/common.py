@@ -5,7 +5,6 @@ in reversed order in every second one, and a ratio is the median of those within
 """
 
 import argparse
-import os
 import platform
 import resource
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +19,7 @@ from tqdm import tqdm
 
 from brainmri.augmentation import VariationParams
 from brainmri.images import ImageParams
+from brainmri.machine import processor
 from brainmri.manifest import SourceImage, read_manifest
 from brainmri.params import check
 from brainmri.scans import read_scan
@@ -118,14 +118,9 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def machine() -> str:
     """Return what figures depend on; no date and no name."""
-    flags = ""
-    if (info := Path("/proc/cpuinfo")).exists():
-        flags = next(line for line in info.read_text().splitlines() if line.startswith("flags"))
-    features = [name for name in ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16") if f" {name}" in flags]
     packages = ("numpy", "opencv-python-headless", "tensorflow", "keras")
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
-    cores = f"{platform.machine()}, {os.cpu_count()} cores, {' '.join(features)}"
-    return f"{cores}; Python {platform.python_version()}, {versions}"
+    return f"{processor()}; Python {platform.python_version()}, {versions}"
 
 
 def like_image_data_generator(ranges: VariationParams) -> dict[str, Any]:

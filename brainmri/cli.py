@@ -6,8 +6,10 @@ import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from brainmri import lock, results
+from brainmri import bits, lock, results
 from brainmri.errors import ArtifactError, InputError, ParamsError, exit_on_error
+from brainmri.files import read_json
+from brainmri.machine import processor
 from brainmri.params import Section, load
 
 
@@ -73,6 +75,33 @@ def compare(args: argparse.Namespace) -> None:
         require_comparable(result)
     if args.fail_on_drop is not None:
         require_no_drop(result, args.fail_on_drop)
+
+
+def verify_bits(args: argparse.Namespace) -> None:
+    """Run the pipeline in two clean clones, and fail where they wrote different bits."""
+    settings = [*(bits.SMALL if args.small else ()), *args.set]
+    with TemporaryDirectory() as folder:
+        print(bits.verify(args.root, settings, args.keep or Path(folder)))
+
+
+def same_bits(args: argparse.Namespace) -> None:
+    """Say so where the run in this folder wrote other bits than the commit's, and compare the metrics instead."""
+    origins = bits.changed_since_commit(args.root)
+    if not origins:
+        return
+    # Here and not at the top: DVC, pandas and SciPy take a second to import.
+    from brainmri.compare import compare
+    from brainmri.compare_markdown import as_markdown
+
+    results_file = args.root / "results/phantom.json"
+    recorded = read_json(results_file).get("machine") if results_file.exists() else None
+    print(
+        f"\nFrom the same code, params and data as the commit's run, {', '.join(origin.stage for origin in origins)} "
+        "wrote other bytes, so the processor, the number of threads or the versions must differ. "
+        + (f"The recorded default run had {recorded}. " if recorded else "")
+        + f"This is {processor()}. The metrics, with intervals:\n"
+    )
+    print(as_markdown(compare(args.root, "HEAD")), end="")
 
 
 def share(args: argparse.Namespace) -> None:
@@ -153,6 +182,13 @@ def main() -> None:
     command.set_defaults(run=check_params)
     command = commands.add_parser("verify-lock", help="check that dvc.yaml and dvc.lock are true to the code")
     command.set_defaults(run=verify_lock)
+    command = commands.add_parser("verify-bits", help="run the pipeline in two clean clones, and compare every byte")
+    command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a param to change in both")
+    command.add_argument("--small", action="store_true", help="with a small set and small networks: minutes")
+    command.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the clones there (default: remove them)")
+    command.set_defaults(run=verify_bits)
+    command = commands.add_parser("same-bits", help="say so where the run here wrote other bits than the commit's")
+    command.set_defaults(run=same_bits)
     command = commands.add_parser("record", help="keep this run's metrics, params, commit and versions as a result")
     command.add_argument("name", help="how the README calls the run")
     command.add_argument("command_line", help="the command that made it, without private paths")

@@ -7,6 +7,7 @@ from typing import Any
 from brainmri import lock
 from brainmri.errors import ArtifactError
 from brainmri.files import read_json, write_json
+from brainmri.machine import processor
 from brainmri.params import read_yaml
 
 METRICS = ("data", "probe", "classify", "segment")
@@ -15,7 +16,7 @@ BEGIN, END = "<!-- results: made by `brainmri readme` -->", "<!-- /results -->"
 
 
 def record(root: Path, name: str, command: str, out: Path) -> None:
-    """Write `out`: the metrics, params, commit and versions of the run that stands in the folder `root`.
+    """Write `out`: the metrics, params, commit, versions and processor of the run that stands in the folder `root`.
 
     Raises
     ------
@@ -39,6 +40,7 @@ def record(root: Path, name: str, command: str, out: Path) -> None:
             "commit": _git(root, "rev-parse", "HEAD"),
             "params": params,
             "versions": read_json(root / "models/classifier/versions.json"),
+            "machine": processor(),
             "metrics": {part: read_json(root / f"metrics/{part}.json") for part in METRICS},
         },
     )
