@@ -33,6 +33,7 @@ SHOWN = {"axial": "SPL", "coronal": "AIL", "sagittal": "RIP"}
 _PLANES = ("sagittal", "coronal", "axial")  # across x, y, z
 _TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])  # DICOM counts to the left and to the back
 _LEVELS = 2**16
+MAX_SERIES_BYTES = 2**30  # of pixels once decoded, as of a NIfTI file; they are in memory together
 _UNEVEN = 0.05  # how far a slice may be from its place in an even stack, in slice distances: files round positions
 _NO_FACTS = {"modality": "", "field_t": NAN, "tr_ms": NAN, "te_ms": NAN}
 
@@ -88,11 +89,18 @@ def from_dicom(files: Iterable[tuple[str, bytes]]) -> list[Volume]:
     place along the normal, never by name or number. Slices without a position stay in the order of the files.
     """
     stacks: dict[tuple[Any, ...], list[dicom.Slice]] = {}
+    size = 0
     for name, data in files:
         try:
             slices = dicom.read_dicom(data)
         except InputError as error:
             raise InputError(f"{name}: {error}") from None
+        size += sum(one.stored.nbytes for one in slices)
+        if size > MAX_SERIES_BYTES:
+            raise InputError(
+                f"{name}: up to this file its series has over {MAX_SERIES_BYTES} bytes of pixels once decoded, which is "
+                "too many; split the series"
+            )
         for one in slices:
             stacks.setdefault(one.stack, []).append(one)
     return [_stacked(stacks[key]) for key in sorted(stacks, key=str)]

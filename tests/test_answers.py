@@ -108,6 +108,24 @@ def test_a_volume_is_the_same_as_nifti_and_as_dicom(models, stack, tmp_path, met
     assert (shown["scan"]["voxel_row_mm"], shown["scan"]["slice_mm"]) == (3, 5)
 
 
+def test_a_slice_that_is_missed_between_others_is_filled_and_a_lone_one_dropped(models, monkeypatch):
+    stack = np.stack([draw_scan(np.random.default_rng(3), "glioma")[0]] * 9, axis=-1).transpose(1, 0, 2)
+    stack = stack.astype(np.int16) * 8
+
+    def shares(method, images, models):
+        found = np.zeros(images.shape[:3], np.float32)
+        found[[0, 1, 3, 4], 8:16, 8:16] = 1
+        found[2, 8:16, 8:16] = 0.4
+        found[7, 20:28, 20:28] = 0.9
+        return found
+
+    monkeypatch.setattr(answers.outlines, "shares", shares)
+    for slice_mm, expected in ((1, "#####...."), (20, "##.##....")):
+        given = ("x.nii", nifti_bytes(stack, np.diag([-1.0, -1, slice_mm, 1])))
+        mask = answers.answer(given, models, gate=False).mask
+        assert "".join(".#"[filled] for filled in mask.any(axis=(1, 2)).astype(int)) == expected
+
+
 def test_what_is_said_is_json_without_the_person(models, stack):
     empty = answers.answer(("x.nii", nifti_bytes(np.zeros((9, 9, 3), np.int16), AFFINE)), models, gate=False)
     person = answers.answer(("x", dicom_bytes(stack[:, :, 3], **PERSON)), models)

@@ -4,9 +4,12 @@ import argparse
 import re
 
 import pytest
+from conftest import PARAMS
+from handmade import handmade
 
-from benchmarks import bench_augment, bench_kmeans, bench_predict, bench_preprocess
+from benchmarks import bench_augment, bench_kmeans, bench_predict, bench_preprocess, volumes
 from benchmarks.common import images
+from brainmri.models import load_models
 
 pytestmark = [
     pytest.mark.slow,
@@ -30,3 +33,11 @@ def test_preprocessing_beside_bare_decoding():
     assert [row[1] for row in rows] == list(bench_preprocess.SIDES)
     ours, bare = (float(row[3].split()[0]) for row in rows[:2])
     assert ours > bare == 1
+
+
+def test_volumes_have_a_row_each(tmp_path):
+    found = volumes.run(load_models(handmade(tmp_path) / "classifier", tmp_path / "unet", PARAMS), 1, "unet")
+    assert re.findall(r"^\| axial \| (\w+) \|", found, re.MULTILINE) == ["glioma"]
+    assert re.search(
+        r"^unet: \d of 1 classes right; mean Dice of 1 lesions 0\.\d+, the volume off by", found, re.MULTILINE
+    )

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scan_files import dicom_bytes, dicom_series, multiframe, nifti_bytes
 
+from brainmri import slicing
 from brainmri.errors import InputError
 from brainmri.slicing import from_dicom, from_nifti, read_mask, to_levels
 
@@ -151,6 +152,14 @@ def test_a_slice_without_position_is_shown_as_it_is():
     (volume,) = from_dicom([("x", dicom_bytes(pixels, ImagePositionPatient=None, ImageOrientationPatient=None))])
     np.testing.assert_array_equal(volume.levels[0], pixels)
     assert (volume.plane, volume.spacing_mm) == ("", (4, 0.5, 0.75))
+
+
+def test_a_series_that_would_fill_the_memory_is_refused(monkeypatch):
+    files = [(f"{at}.dcm", data) for at, data in enumerate(dicom_series(marked(), np.eye(4)))]
+    monkeypatch.setattr(slicing, "MAX_SERIES_BYTES", len(files) * marked()[:, :, 0].nbytes)
+    assert len(from_dicom(files)) == 1
+    with pytest.raises(InputError, match=r"^more\.dcm: up to this file its series has over"):
+        from_dicom([*files, ("more.dcm", files[0][1])])
 
 
 def test_a_scout_in_two_planes_is_two_volumes():
