@@ -98,8 +98,8 @@ def from_dicom(files: Iterable[tuple[str, bytes]]) -> list[Volume]:
         size += sum(one.stored.nbytes for one in slices)
         if size > MAX_SERIES_BYTES:
             raise InputError(
-                f"{name}: up to this file its series has over {MAX_SERIES_BYTES} bytes of pixels once decoded, which is "
-                "too many; split the series"
+                f"{name}: up to this file its series has over {MAX_SERIES_BYTES} bytes of pixels once decoded, which "
+                "is too many; split the series"
             )
         for one in slices:
             stacks.setdefault(one.stack, []).append(one)
