@@ -7,6 +7,7 @@ Reads `data/raw` (the true masks on the files' own pixels), `data/processed/test
 
 import argparse
 from collections.abc import Iterator
+from itertools import repeat
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -25,6 +26,7 @@ from brainmri.labels import NO_TUMOUR
 from brainmri.mask_scores import COLUMNS, method_scores, score_rows
 from brainmri.native import native_truths
 from brainmri.params import Section, Seed, load
+from brainmri.saliency import classifier_evidence
 
 AT_ONCE = 256  # images that the U-Net gets, so that memory stays flat
 
@@ -36,6 +38,7 @@ class Params(Section):
     bootstrap: Annotated[int, Field(ge=100, le=100_000)]
     methods: Annotated[list[Literal["kmeans", "kmeans_brain", "unet"]], Field(min_length=1, max_length=3)]
     gate: bool
+    guide: bool  # whether kmeans_brain is given the classifier's evidence
     size_bounds_px: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=2, max_length=2)]
     kmeans: KMeansParams
     kmeans_brain: KMeansBrainParams
@@ -63,7 +66,7 @@ def run(params: Params, raw: Path, test: Path, unet_folder: Path, classifier_fol
     with new_directory(out) as folder:
         masks: dict[str, np.ndarray] = {}
         for method in params.methods:
-            answers = method_masks(method, params, split, test, unet_folder)
+            answers = method_masks(method, params, split, test, unet_folder, classifier_folder)
             if answers is None:
                 reason = read_json(unet_folder / "skipped.json")["reason"]
                 print(f"segment: method {method} left out: {reason}")
@@ -87,7 +90,7 @@ def run(params: Params, raw: Path, test: Path, unet_folder: Path, classifier_fol
 
 
 def method_masks(
-    method: str, params: Params, split: Split, test: Path, unet_folder: Path
+    method: str, params: Params, split: Split, test: Path, unet_folder: Path, classifier_folder: Path
 ) -> Iterator[np.ndarray] | None:
     """Return an iterator over the masks `(S, S)` that a method gives, or None for a U-Net that was not trained."""
     if method == "unet":
@@ -99,18 +102,36 @@ def method_masks(
         return (mask for at in starts for mask in unet.unet_masks(network, split.images[at : at + AT_ONCE]))
     pictures = (np.ascontiguousarray(image[..., 0]) for image in split.images)
     if method == "kmeans_brain":
-        return (kmeans_brain.segment(picture, params.kmeans_brain) for picture in pictures)
+        guides = evidence_maps(classifier_folder, test, split) if params.guide else repeat(None, len(split.images))
+        pairs = zip(pictures, guides, strict=True)
+        return (kmeans_brain.segment(picture, params.kmeans_brain, guide) for picture, guide in pairs)
     return (kmeans.segment(picture, **params.kmeans.model_dump()) for picture in pictures)
+
+
+def evidence_maps(folder: Path, test: Path, split: Split) -> Iterator[np.ndarray]:
+    """Yield where the classifier sees evidence for the likeliest kind of tumour, `(S, S)` for each image."""
+    classifier = loaded(folder, test)
+    tumours = np.array([at for at, name in enumerate(classifier.classes) if name != NO_TUMOUR])
+    for at in range(0, len(split.images), AT_ONCE):
+        images, table = split.images[at : at + AT_ONCE], split.index.iloc[at : at + AT_ONCE]
+        likeliest = predict.class_probabilities(classifier, images, table)[:, tumours].argmax(axis=1)
+        yield from classifier_evidence(classifier, images, table, tumours[likeliest])
+
+
+def loaded(folder: Path, test: Path) -> predict.Classifier:
+    """Load the classifier, if its images were made as those of `test`."""
+    classifier = predict.load_classifier(folder)
+    predict.require_same_images(classifier, test)
+    return classifier
 
 
 def called_clear(folder: Path, test: Path, split: Split) -> np.ndarray | None:
     """Return for each image whether the classifier calls it free of tumour; None if it knows no such class."""
-    classifier = predict.load_classifier(folder)
-    predict.require_same_images(classifier, test)
+    classifier = loaded(folder, test)
     if NO_TUMOUR not in classifier.classes:
         print(f"segment: no gate, because the classifier knows no class {NO_TUMOUR}, only {classifier.classes}")
         return None
-    likeliest: np.ndarray = predict.class_probabilities(classifier, split.images).argmax(axis=1)
+    likeliest: np.ndarray = predict.class_probabilities(classifier, split.images, split.index).argmax(axis=1)
     return likeliest == classifier.classes.index(NO_TUMOUR)
 
 

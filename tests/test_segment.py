@@ -14,6 +14,7 @@ from brainmri.errors import ParamsError
 from brainmri.files import read_json
 from brainmri.index import read_split
 from brainmri.params import check
+from brainmri.saliency import classifier_evidence
 from stages import segment
 
 pytestmark = pytest.mark.slow
@@ -70,6 +71,21 @@ def test_masks_are_those_of_the_methods(segmentation, processed, params, trained
     for method in METHODS:
         np.testing.assert_array_equal(np.load(segmentation / f"masks-{method}.npy").astype(bool), expected[method])
     assert list(dict.fromkeys(pd.read_csv(segmentation / "rows.csv")["method"])) == list(METHODS)
+
+
+def test_the_guide_is_the_classifiers_evidence_for_a_tumour(processed, run, classifier, params):
+    split, loaded = read_split(processed / "test"), predict.load_classifier(classifier)
+    tumours = [at for at, name in enumerate(loaded.classes) if name != "notumor"]
+    wanted = predict.class_probabilities(loaded, split.images)[:, tumours].argmax(axis=1)
+    maps = classifier_evidence(loaded, split.images, split.index, np.array(tumours)[wanted])
+    weights = params.kmeans_brain.weights.model_copy(update={"evidence": 20.0})
+    strong = params.kmeans_brain.model_copy(update={"weights": weights})
+    out = run(processed / "test", methods=["kmeans_brain"], guide=True, kmeans_brain=strong)
+    found = np.load(out / "masks-kmeans_brain.npy").astype(bool)
+    pictures = [np.ascontiguousarray(image[..., 0]) for image in split.images]
+    guided = [kmeans_brain.segment(each, strong, guide) for each, guide in zip(pictures, maps, strict=True)]
+    np.testing.assert_array_equal(found, guided)
+    assert (found != [kmeans_brain.segment(each, strong) for each in pictures]).any()
 
 
 def test_rows_and_summary_say_the_same(segmentation):
