@@ -112,7 +112,7 @@ def table(outcomes: Sequence[Answer | batch.Failed], classes: list[str]) -> None
     ]
     columns = [name for name in predictions.columns(classes) if name not in ("mask", "overlay", "note")]
     found = pd.DataFrame(rows, columns=columns)
-    st.subheader(f"{len(found)} scans")
+    st.header(f"{len(found)} scans")
     st.dataframe(found, hide_index=True, height=min(420, 38 + 36 * len(found)))
     written = found.assign(note=volumes.NOT_CLINICAL, name=[_inert(name) for name in found["name"]])
     st.download_button(
@@ -129,7 +129,7 @@ def _evidence_for(found: Answer, name: str) -> str | None:
 
 
 def _verdict(found: Answer, models: Models) -> None:
-    st.subheader(found.label, help="The likeliest class. Not for clinical use.")
+    st.header(found.label)
     least = models.classifier.abstain_below
     if found.abstain:
         st.warning(

@@ -201,7 +201,7 @@ def row(line: dict[str, Any], classes: list[str]) -> dict[str, Any]:
         zip(("centroid_x_mm", "centroid_y_mm", "centroid_z_mm"), mask.get("centroid_mm") or (), strict=False)
     )
     shares = {f"p_{name}": line["probabilities"][name] for name in classes}
-    return line | shares | {"method": None, "gated": None} | mask | centroid | line["files"]
+    return line | shares | {"method": None, "gated": None} | mask | centroid | line.get("files", {})
 
 
 def _header(classes: list[str]) -> str:
