@@ -22,6 +22,7 @@ def problems(root: Path, models: dict[str, type[Section]]) -> list[str]:
     stages = read_yaml(root / "dvc.yaml")["stages"]
     return [
         *_deps_problems(root, stages),
+        *_cmd_problems(stages),
         *_params_problems(root, stages, models),
         *_lock_problems(root, stages),
         *out_problems(root),
@@ -32,14 +33,28 @@ def out_problems(root: Path) -> list[str]:
     """Compare the outs that git keeps (`cache: false`: metrics and plots) with what `dvc.lock` says was written."""
     stages = read_yaml(root / "dvc.yaml")["stages"]
     lock = read_yaml(root / "dvc.lock")["stages"]
-    found = []
+    found, kept = [], set()
     for name in sorted(set(stages) & set(lock)):
         written = {out["path"]: out["md5"] for out in lock[name].get("outs", [])}
-        for out in [*stages[name].get("outs", []), *stages[name].get("metrics", [])]:
-            path, options = next(iter(out.items())) if isinstance(out, dict) else (out, {})
-            if options.get("cache") is False and _md5(root / path) != written.get(path):
-                found.append(f"{path}: should be what stage {name} wrote, received another; run `dvc repro`")
-    return found
+        for path, options in _outs(stages[name]).items():
+            if options.get("cache") is False:
+                kept.add(path)
+                if _md5(root / path) != written.get(path):
+                    found.append(f"{path}: should be what stage {name} wrote, received another; run `dvc repro`")
+    # What a stage no longer writes would go on being believed.
+    beside = {
+        file for folder in {str(Path(path).parent) for path in kept} - {"."} for file in (root / folder).iterdir()
+    }
+    left = sorted(file.relative_to(root).as_posix() for file in beside if file.relative_to(root).as_posix() not in kept)
+    return found + [
+        f"{path}: should be written by a stage, received a file that none writes; remove it" for path in left
+    ]
+
+
+def _outs(stage: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the outs and metrics of a stage of dvc.yaml, and the options of each."""
+    listed = [*stage.get("outs", []), *stage.get("metrics", [])]
+    return dict(next(iter(out.items())) if isinstance(out, dict) else (out, {}) for out in listed)
 
 
 def _deps_problems(root: Path, stages: dict[str, Any]) -> list[str]:
@@ -53,6 +68,21 @@ def _deps_problems(root: Path, stages: dict[str, Any]) -> list[str]:
             found.append(
                 f"dvc.yaml: stage {name}: deps should list the code it imports, sorted; missing "
                 f"{sorted(set(needed) - set(listed))}, too many {sorted(set(listed) - set(needed))}; paste:\n{lines}"
+            )
+    return found
+
+
+def _cmd_problems(stages: dict[str, Any]) -> list[str]:
+    """Compare the paths that each command names with the deps and outs: it reads and writes what it names, only."""
+    found = []
+    for name, stage in stages.items():
+        named = stage["cmd"].split()[3:]  # after `python -m stages.<name>`
+        listed = [*(dep for dep in stage["deps"] if not dep.endswith(".py")), *_outs(stage)]
+        wrong = [path for path in listed if not any(Path(path).is_relative_to(word) for word in named)]
+        wrong += [word for word in named if not any(Path(path).is_relative_to(word) for path in listed)]
+        if wrong:
+            found.append(
+                f"dvc.yaml: stage {name}: cmd should name every dep and out that is no code, differs in {wrong}"
             )
     return found
 
@@ -103,6 +133,9 @@ def _entry_problems(
         for section in stage.get("params", [])
         if used.get(section) != params[section]
     ]
+    written = {out["path"] for out in entry.get("outs", [])}
+    if written != set(_outs(stage)):
+        found.append(f"{where}: outs should be those of dvc.yaml, received {sorted(written)}; {mend}")
     deps = {dep["path"]: dep["md5"] for dep in entry["deps"]}
     if sorted(deps) != sorted(stage["deps"]):
         found.append(f"{where}: deps should be those of dvc.yaml, received {sorted(deps)}; {mend}")

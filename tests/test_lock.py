@@ -25,24 +25,34 @@ def project(tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     stages = {
-        "one": {"cmd": "run one", "params": ["one"], "deps": ["brainmri/a.py", "stages/one.py"], "outs": ["data"]},
-        "two": {"cmd": "run two", "deps": ["stages/two.py", "data"], "metrics": [{"metrics.json": {"cache": False}}]},
+        "one": {
+            "cmd": "python -m stages.one data",
+            "params": ["one"],
+            "deps": ["brainmri/a.py", "stages/one.py"],
+            "outs": ["data"],
+        },
+        "two": {
+            "cmd": "python -m stages.two data metrics",
+            "deps": ["stages/two.py", "data"],
+            "metrics": [{"metrics/a.json": {"cache": False}}],
+        },
     }
     entries = {
         "one": {
-            "cmd": "run one",
+            "cmd": "python -m stages.one data",
             "deps": [{"path": name, "md5": md5(code[name])} for name in ("brainmri/a.py", "stages/one.py")],
             "params": {"params.yaml": {"one": {"x": 1}}},
             "outs": [{"path": "data", "md5": "abc.dir"}],
         },
         "two": {
-            "cmd": "run two",
+            "cmd": "python -m stages.two data metrics",
             "deps": [{"path": "data", "md5": "abc.dir"}, {"path": "stages/two.py", "md5": md5("")}],
-            "outs": [{"path": "metrics.json", "md5": md5("{}")}],
+            "outs": [{"path": "metrics/a.json", "md5": md5("{}")}],
         },
     }
     (tmp_path / "params.yaml").write_text("one: {x: 1}\n")
-    (tmp_path / "metrics.json").write_text("{}")
+    (tmp_path / "metrics").mkdir()
+    (tmp_path / "metrics/a.json").write_text("{}")
     save(tmp_path, "dvc.yaml", {"stages": stages})
     save(tmp_path, "dvc.lock", {"schema": "2.0", "stages": entries})
     return tmp_path
@@ -89,9 +99,27 @@ def edited(name, change):
         (edited("dvc.yaml", lambda s: s["one"]["deps"].remove("brainmri/a.py")), "missing ['brainmri/a.py']"),
         (edited("dvc.yaml", lambda s: s["two"]["deps"].insert(0, "brainmri/a.py")), "too many ['brainmri/a.py']"),
         (edited("dvc.yaml", lambda s: s["one"].pop("params")), "stage one: params should be ['one'], received []"),
-        (edited("dvc.yaml", lambda s: s["two"].update(cmd="run 2")), "the command should be `run 2`"),
+        (
+            edited("dvc.yaml", lambda s: s["two"].update(cmd="python -m stages.two data metrics --fast")),
+            "the command should be `python -m stages.two data metrics --fast`",
+        ),
+        (
+            edited("dvc.yaml", lambda s: s["two"].update(cmd="python -m stages.two data metrics other")),
+            "cmd should name every dep and out that is no code, differs in ['other']",
+        ),
+        (edited("dvc.yaml", lambda s: s["two"].update(cmd="python -m stages.two metrics")), "differs in ['data']"),
+        (
+            edited("dvc.yaml", lambda s: s["two"].update(outs=["metrics/b"])),
+            "stage two: outs should be",
+        ),
+        (
+            edited("dvc.lock", lambda s: s["one"].pop("outs")),
+            "outs should be those of dvc.yaml, received []",
+        ),
         (edited("dvc.yaml", lambda s: s["two"]["deps"].append("more")), "deps should be those of dvc.yaml"),
-        (write("metrics.json", "{1}"), "metrics.json: should be what stage two wrote"),
+        (write("metrics/a.json", "{1}"), "metrics/a.json: should be what stage two wrote"),
+        (lambda project: (project / "metrics/a.json").unlink(), "metrics/a.json: should be what stage two wrote"),
+        (write("metrics/old.json", "{}"), "metrics/old.json: should be written by a stage, received a file that none"),
         (edited("dvc.lock", lambda s: s.pop("two")), "stage two is missing"),
         (edited("dvc.lock", lambda s: s.update(old=s["two"])), "stage old is not in dvc.yaml"),
         (edited("dvc.lock", lambda s: s["two"]["deps"][0].update(md5="x.dir")), "data has changed since the run"),
