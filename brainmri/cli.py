@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -38,10 +39,13 @@ def verify_lock(args: argparse.Namespace) -> None:
     """Check dvc.yaml, dvc.lock, params.yaml, the code, what git keeps of a run, and the README's tables."""
     # Here and not at the top: its tables and scores take a second to import.
     from brainmri import recomputed
+    from brainmri.source_changes import changed
 
     found = [*lock.problems(args.root, models()), *recomputed.problems(args.root)]
     stale = [page.name for page, text in results.pages(args.root).items() if page.read_text() != text]
     found += [f"{name}: tables should be those of results/; run `brainmri readme`" for name in stale]
+    if warning := changed(args.root):
+        print(f"warning: {warning}", file=sys.stderr)
     if found:
         raise ArtifactError("\n".join(found))
     print("dvc.yaml, dvc.lock, params.yaml, the code, metrics/, plots/ and the README agree")
