@@ -2,10 +2,10 @@
 
 Chosen on 32 simulated volumes of axial, coronal and sagittal slices of 2 to 5 mm, of patients that networks trained on
 the simulated set had not seen. The patient's class was right in 32 of 32; in 31 by the likeliest 4 mm (6 to 20 do as
-well as 10), in 29 where slices of air count, in 8 by the mean over all slices. The mean Dice of the 24 with a tumour, by `unet`
-and `kmeans_brain`: 0.932 and 0.70; without smoothing 0.931 and 0.70; gated slice by slice 0.929 and 0.73; gated by the
-patient's class alone 0.932 and 0.43. On 12 more at 1.5 mm every class was right too, and gating slice by slice lost
-parts of two gliomas, 0.03 of the U-Net's Dice.
+well as 10), in 29 where slices of air count, in 8 by the mean over all slices. The mean Dice of the 24 with a tumour,
+by `unet` and `kmeans_brain`: 0.932 and 0.70; without smoothing 0.931 and 0.70; gated slice by slice 0.929 and 0.73;
+gated by the patient's class alone 0.932 and 0.43. On 12 more at 1.5 mm every class was right too, and gating slice by
+slice lost parts of two gliomas, 0.03 of the U-Net's Dice.
 """
 
 import cv2
