@@ -10,7 +10,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test test-all lint format bench app serve push pull remote-check verify-bits verify-lock clean
+.PHONY: help repro test test-all lint format bench app serve push pull remote-check sweep verify-bits verify-lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -63,6 +63,9 @@ pull: $(READY) ## get what this commit and these params lead to, and run nothing
 
 remote-check: $(READY) ## say whether the remote can be read and written (REMOTE=name)
 	@brainmri remote-check $(addprefix --remote ,$(REMOTE))
+
+sweep: $(READY) ## run a grid of params as experiments (GRID="train.dropout=0,0.2 train.epochs=20,30"; docs/comparing.md)
+	@brainmri sweep "$(GRID)"
 
 verify-bits: $(READY) ## run the pipeline in two clean clones, and compare every byte (BITS=--small: minutes)
 	brainmri verify-bits $(BITS)

@@ -121,6 +121,17 @@ def share(args: argparse.Namespace) -> None:
     )
 
 
+def sweep(args: argparse.Namespace) -> None:
+    """Run the pipeline for each combination of a grid, and say what the validation images say of them."""
+    # Here and not at the top: DVC and matplotlib take a second to import.
+    from brainmri.grid import combinations
+    from brainmri.sweep import require_all, sweep
+
+    trials = sweep(args.root, combinations(args.grid), models(), args.out)
+    print(f"\n{(args.out / 'sweep.md').read_text()}", end="")
+    require_all(trials, args.out)
+
+
 def suspects(args: argparse.Namespace) -> None:
     """Write and count the labels that may be wrong, and say what can be done with them."""
     # Here and not at the top: pandas and scikit-learn take a second to import.
@@ -223,6 +234,10 @@ def main() -> None:
         command = commands.add_parser(name, help=text)
         command.add_argument("--remote", metavar="NAME", help="DVC's name of the remote (default: its default one)")
         command.set_defaults(run=share, name=name)
+    command = commands.add_parser("sweep", help="run a grid of params as experiments, and rank them on validation")
+    command.add_argument("grid", help="such as 'train.dropout=0,0.2 train.learning_rate=0.001,0.002'")
+    command.add_argument("--out", type=Path, default=Path("sweep"), help="folder to write (default: sweep)")
+    command.set_defaults(run=sweep)
     command = commands.add_parser("suspects", help="list the training labels that may be wrong")
     command.add_argument("processed", type=Path, help="folder that preprocess wrote, such as data/processed")
     command.add_argument("out", type=Path, help="folder to write; it holds scans")

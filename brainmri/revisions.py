@@ -66,6 +66,23 @@ def read_revisions(root: Path, names: Sequence[str], called: Sequence[str] | Non
         ) from None
 
 
+def read_out(root: Path, name: str, path: str) -> bytes:
+    """Return a file that a stage wrote, at a commit, branch, tag or experiment, from DVC's cache.
+
+    Raises
+    ------
+    ArtifactError
+        If the revision's dvc.lock or the cache lacks it.
+    """
+    with Repo(str(root)) as repo, switch(repo, _commit(repo, name)):
+        return _cached(repo, _hashes(tables.stages(_kept_by_git(repo, "dvc.lock"), "dvc.lock")), path)
+
+
+def _hashes(stages: dict[str, Any]) -> dict[str, str]:
+    outs = [out for entry in stages.values() for out in entry.get("outs") or []]
+    return {out["path"]: str(out.get("md5", "")) for out in outs}
+
+
 def _read_revision(repo: Repo, name: str, shown: str) -> Revision:
     commit = "" if name == WORKSPACE else _commit(repo, name)
     try:
@@ -102,8 +119,7 @@ def _read(repo: Repo, revision: Revision) -> Revision:
         return _cached(repo, revision.hashes, path)
 
     stages = attempt("dvc.lock", tables.stages, kept)
-    outs = [out for entry in (stages or {}).values() for out in entry.get("outs") or []]
-    revision.hashes = {out["path"]: str(out.get("md5", "")) for out in outs}
+    revision.hashes = _hashes(stages or {})
     revision.used = None if stages is None else tables.flat_used(stages)
     revision.params = attempt("params.yaml", tables.flat_yaml, kept)
     revision.metrics = {path: attempt(path, tables.flat_json, kept) or {} for path in _metrics_files(repo)}
