@@ -49,6 +49,7 @@ def test_the_page_asks_for_nothing_but_its_own_pictures(page):
     assert len(widths) > 10
     assert min(widths) > 100
     assert "cdn." not in opened.content()
+    assert "this page draws lines" not in opened.inner_text("body")  # what dvc.yaml names, it can
 
 
 def test_curves_of_both_revisions_are_drawn_over_each_other(page):
