@@ -37,7 +37,7 @@ test: $(READY) ## run the tests, the whole pipeline on a tiny phantom among them
 test-all: $(READY_ALL) ## those, and the tests on real servers and in a real browser
 	pytest
 
-lint: $(READY) ## check style and types
+lint: $(READY_ALL) ## check style and types, of the app too
 	ruff check
 	ruff format --check
 	mypy
