@@ -24,6 +24,7 @@ from brainmri.series import NO_PIXELS
 from brainmri.slicing import Volume, from_dicom, from_nifti
 
 Named = tuple[str, bytes]  # a file's name and content, such as an upload's
+File = tuple[str, Callable[[], bytes]]  # its name, and how to read it
 
 MAX_PIXELS = 2**26  # of a picture; a file of kilobytes may announce a thousand times as many
 T = TypeVar("T")
@@ -148,7 +149,7 @@ def _file(where: str, head: bytes, data: Callable[[], bytes]) -> Item:
 
 def _listed(archive: archives.Archive) -> Found:
     items: list[tuple[str, Callable[[str], list[Input]]]] = []
-    series: dict[str, list[tuple[str, Callable[[], bytes]]]] = {}
+    series: dict[str, list[File]] = {}
     ignored: Counter[str] = Counter()
     for name in tqdm(archive.files, "look", unit=" files", mininterval=1, delay=1):
         where, read = f"{archive.path}/{name}", partial(archive.read, name)
@@ -168,7 +169,7 @@ def _listed(archive: archives.Archive) -> Found:
                 series.setdefault(header.series or name, []).append((where, read))
         else:
             ignored[layouts.ignored_as(name)] += 1
-    items += [(_series_name(files), partial(_dicom, files)) for files in series.values()]
+    items += [(name, partial(_dicom, files)) for name, files in _named(list(series.values()))]
     items.sort(key=lambda item: item[0])
     return Found([Item(name, partial(read, name)) for name, read in _distinct(items)], dict(sorted(ignored.items())))
 
@@ -177,14 +178,19 @@ def _refused(reason: str, name: str) -> list[Input]:
     raise InputError(f"{name}: {reason}")
 
 
-def _series_name(files: list[tuple[str, Callable[[], bytes]]]) -> str:
+def _named(series: list[list[File]]) -> list[tuple[str, list[File]]]:
+    """Return each series with its name: the folder that it has for itself, or else its first file."""
+    folders = [_folder(files) for files in series]
+    alone = [len(files) > 1 and folders.count(folder) == 1 for files, folder in zip(series, folders, strict=True)]
+    return [(folder if own else files[0][0], files) for files, folder, own in zip(series, folders, alone, strict=True)]
+
+
+def _folder(files: list[File]) -> str:
     """Return the folder that all files of a series lie in; of a single file its own name."""
     if len(files) == 1:
         return files[0][0]
     first, last = files[0][0].split("/")[:-1], files[-1][0].split("/")[:-1]  # sorted: what these share, all share
-    shared = [
-        one for at, (one, other) in enumerate(zip(first, last, strict=False)) if first[: at + 1] == last[: at + 1]
-    ]
+    shared = [one for at, one in enumerate(first) if first[: at + 1] == last[: at + 1]]
     return "/".join(shared)
 
 
@@ -234,7 +240,7 @@ def _nifti(read: Callable[[], bytes], name: str) -> list[Input]:
     return [Input(name, "volume", volume.levels, _SLICE_MODE, volume)]
 
 
-def _dicom(files: list[tuple[str, Callable[[], bytes]]], name: str) -> list[Input]:
+def _dicom(files: list[File], name: str) -> list[Input]:
     volumes = from_dicom((where, read()) for where, read in files)
     return [
         Input(shown, "image" if len(volume.levels) == 1 else "volume", volume.levels, _SLICE_MODE, volume)

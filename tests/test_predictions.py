@@ -1,6 +1,7 @@
 """The command `brainmri predict`: any number of scans of any kind, what it prints and what it writes."""
 
 import json
+import re
 import sys
 
 import cv2
@@ -13,6 +14,7 @@ from conftest import PARAMS, draw_scan
 from handmade import CLASSES, handmade
 from PIL import Image
 from scan_files import PERSON, dicom_bytes, dicom_series, nifti_bytes
+from test_dicom import NIBABEL, SHIPPED
 
 from brainmri import cli, phantom
 from brainmri.params import check
@@ -196,6 +198,22 @@ def head():
     patient = phantom.draw_patient(np.random.default_rng([7, 0, 1]), params, "train", 1)
     image, mask, affine = phantom.volume(patient, 2.0)
     return np.rint(image * 1500).astype(np.int16), mask, affine
+
+
+def test_every_file_that_pydicom_and_nibabel_ship_is_answered_or_refused_in_one_sentence(predict, tmp_path):
+    words = ["--json", "--method", "kmeans_brain", "--no-gate", "--out", tmp_path / "out"]
+    status, out, err = predict(SHIPPED, NIBABEL / "tests/data", NIBABEL / "nicom/tests/data", *words)
+    lines = [json.loads(line) for line in out.splitlines()]
+    answered, refused = ([line for line in lines if ("error" in line) == bad] for bad in (False, True))
+    assert status == 1
+    assert len(answered) >= 90
+    assert {"image", "volume"} == {line["kind"] for line in answered}
+    assert len(refused) >= 15
+    for line in refused:
+        assert re.fullmatch(r"/\S+: .+", line["error"])
+        assert f"error: {line['error']}\n" in err
+    assert "Traceback" not in err
+    assert len(pd.read_csv(tmp_path / "out/results.csv")) == len(lines)
 
 
 @pytest.mark.parametrize("kind", ["nifti", "dicom"])
