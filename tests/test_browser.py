@@ -136,7 +136,7 @@ def keep(page, name):
     for width, (across, down) in WIDTHS.items():
         page.set_viewport_size({"width": across, "height": down})
         settled(page)
-        height = page.evaluate("Math.max(...[...document.querySelectorAll('section')].map(part => part.scrollHeight))")
+        height = page.evaluate("Math.max(...[...document.querySelectorAll('main, section')].map(e => e.scrollHeight))")
         page.set_viewport_size({"width": across, "height": max(down, min(int(height) + 80, 6000))})
         settled(page)
         page.screenshot(path=str(folder / f"{name}-{width}.png"))
