@@ -90,7 +90,9 @@ def _cases(place: Path) -> None:
     path = place / "data/segmentation/rows.csv"
     if not path.exists():
         raise ArtifactError(f"{path}: no such file; run `dvc repro` or `dvc pull` to see single cases")
-    table = pd.read_csv(path, dtype={"label": str, "image_id": str}, keep_default_na=False, na_values={"dice": [""]})
+    table = pd.read_csv(
+        path, dtype={"label": str, "image_id": str}, keep_default_na=False, na_values={"dice": [""], "hd95": [""]}
+    )
     table = table[table["truth_px"] > 0]
     if table.empty:
         st.info("No test image has a tumour mask, so that no outline was scored.")

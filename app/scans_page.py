@@ -44,7 +44,7 @@ def _uploads() -> list[File]:
 
 
 def _examples() -> list[File]:
-    names = st.pills("Or simulated examples, made on the spot", list(EXAMPLES), selection_mode="multi")
+    names = st.pills("Or simulated examples, made on the spot", list(EXAMPLES), selection_mode="multi", wrap=True)
     with st.spinner("Simulating"):
         return [(f"example {name}", *EXAMPLES[name]()) for name in names]
 

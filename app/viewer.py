@@ -113,7 +113,7 @@ def table(outcomes: Sequence[Answer | batch.Failed], classes: list[str]) -> None
     columns = [name for name in predictions.columns(classes) if name not in ("mask", "overlay", "note")]
     found = pd.DataFrame(rows, columns=columns)
     st.header(f"{len(found)} scans")
-    st.dataframe(found, hide_index=True, height=min(420, 38 + 36 * len(found)))
+    st.dataframe(found.dropna(axis="columns", how="all"), hide_index=True, height=min(420, 38 + 36 * len(found)))
     written = found.assign(note=volumes.NOT_CLINICAL, name=[_inert(name) for name in found["name"]])
     st.download_button(
         "Download the table (CSV)", written.to_csv(index=False), "answers.csv", "text/csv", on_click="ignore"

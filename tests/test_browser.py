@@ -139,6 +139,7 @@ def keep(page, name):
         height = page.evaluate("Math.max(...[...document.querySelectorAll('main, section')].map(e => e.scrollHeight))")
         page.set_viewport_size({"width": across, "height": max(down, min(int(height) + 80, 6000))})
         settled(page)
+        page.wait_for_function("[...document.images].every(image => image.complete)")
         page.screenshot(path=str(folder / f"{name}-{width}.png"))
         assert page.evaluate("document.documentElement.scrollWidth") <= across  # nothing is cut off at the side
     page.set_viewport_size({"width": 1280, "height": 900})
