@@ -64,7 +64,9 @@ def comment(tmp_path):
         (tmp_path / "pulls").write_text(json.dumps([pull()] if pulls is None else pulls))
         (tmp_path / "comments").write_text(comments)
         env = {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "GITHUB_EVENT_PATH": str(tmp_path / "event.json")}
-        subprocess.run([sys.executable, "script.py"], cwd=tmp_path, env=env, check=True, capture_output=True)
+        # 400 MB are plenty for what it may read, and too few for what an archive may unfold to.
+        limited = f"ulimit -v 400000; exec {sys.executable} script.py"
+        subprocess.run(["bash", "-c", limited], cwd=tmp_path, env=env, check=True, capture_output=True)
         calls = [json.loads(line) for line in (tmp_path / "calls").read_text().splitlines()]
         sent = tmp_path / "sent"
         return calls, json.loads(sent.read_text())["body"] if sent.exists() else None
