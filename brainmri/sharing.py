@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 from uuid import uuid4
 
 from dvc.data_cloud import Remote
@@ -20,7 +21,6 @@ from dvc.repo import Repo, lock_repo
 from dvc.repo.reproduce import get_active_graph, plan_repro
 from dvc.stage.cache import RunCacheNotFoundError
 from dvc_data.hashfile.db import HashFileDB
-from dvc_objects.fs.base import FileSystem
 
 from brainmri.errors import BrainMRIError, InputError
 
@@ -78,21 +78,29 @@ def push(root: Path, name: str | None = None) -> str:
         If something did not arrive, with the first reason. What did arrive stays; the next push sends the rest.
     """
     with _opened(root, name) as (repo, remote), _told(f"{_called(remote)} should be writable and have room"):
-        objects, runs = _objects(repo, remote), _runs(repo, remote)
+        objects, absent = _objects(repo, remote)
+        runs = _runs(repo, remote)
         repo.push()
-        for odb, sizes in objects:
+        for item in _lacking(objects):
+            if item.size is None:
+                absent.append(item.out)
+                continue
             # DVC does not look for the files of a folder that it has once seen there; they may be gone since.
-            for md5 in map(odb.path_to_oid, _lacking(odb.fs, sizes)):
-                odb.add(repo.cache.local.oid_to_path(md5), repo.cache.local.fs, md5, check_exists=False)
+            md5 = item.odb.path_to_oid(item.path)
+            item.odb.add(repo.cache.local.oid_to_path(md5), repo.cache.local.fs, md5, check_exists=False)
         repo.stage_cache.push(None)
-        lacking = [path for odb, sizes in objects for path in _lacking(odb.fs, sizes)] + _lacking(remote.fs, runs)
-        count = sum(len(sizes) for _, sizes in objects)
+        lacking = [item for item in _lacking([*objects, *runs]) if item.out not in absent]
     if lacking:
         raise InputError(
-            f"{_called(remote)} should hold {count} objects and {len(runs)} runs after this push, received "
-            f"{len(lacking)} too few, such as {lacking[0]}; push again"
+            f"{_called(remote)} should hold {len(objects)} objects and {len(runs)} runs after this push, received "
+            f"{len(lacking)} too few, such as {lacking[0].path}; push again"
         )
-    return f"{_called(remote)} holds the {count} objects of this folder and {len(runs)} runs"
+    if absent:
+        raise InputError(
+            f"dvc.lock: what it names should be here or on {_called(remote)}, received nothing for "
+            f"{', '.join(sorted(set(absent)))}; run `dvc repro` and push again (what is here has been pushed)"
+        )
+    return f"{_called(remote)} holds the {len(objects)} objects of this folder and {len(runs)} runs"
 
 
 def pull(root: Path, name: str | None = None) -> str:
@@ -127,42 +135,55 @@ def pull(root: Path, name: str | None = None) -> str:
     return "this folder holds what this code and these params lead to"
 
 
-def _objects(repo: Repo, remote: Remote) -> list[tuple[HashFileDB, dict[str, int | None]]]:
-    """Return, for each place that outs go to, the paths of this folder's objects there, and their sizes in bytes.
+class _Item(NamedTuple):
+    """A file that should be on a remote."""
 
-    The size is None where the cache lacks an object; then the remote may have it from someone else.
-    """
-    found = []
-    for odb, objects in repo.used_objs(push=True).items():
-        place = odb or remote.odb  # an out may name a remote of its own
-        local = {item.value: Path(repo.cache.local.oid_to_path(item.value)) for item in objects}
-        sizes = {place.oid_to_path(md5): _size(path) for md5, path in sorted(local.items())}
-        found.append((place, sizes))
-    return found
+    odb: HashFileDB
+    path: str  # there
+    size: int | None  # bytes; None if the cache lacks it, and only someone else can have pushed it
+    out: str  # the out that it belongs to; empty for a run entry
 
 
-def _runs(repo: Repo, remote: Remote) -> dict[str, int | None]:
-    """Return the paths of the run entries on the remote, and their sizes in bytes."""
+def _objects(repo: Repo, remote: Remote) -> tuple[list[_Item], list[str]]:
+    """Return the objects of this folder's outs that may be pushed, and the outs of which nobody knows the files."""
+    found: dict[str, _Item] = {}
+    absent = []
+    for out in repo.index.outs:
+        if not (out.use_cache and out.can_push and out.hash_info):
+            continue
+        used = out.get_used_objs(push=True, force=True)  # force: do not ask whether to go on without a listing
+        absent += [] if used else [str(out)]
+        for odb, objects in used.items():
+            place = odb or remote.odb  # an out may name a remote of its own
+            for item in objects:
+                local = Path(repo.cache.local.oid_to_path(item.value))
+                path = place.oid_to_path(item.value)
+                found[path] = _Item(place, path, local.stat().st_size if local.is_file() else None, str(out))
+    return sorted(found.values(), key=lambda item: item.path), absent
+
+
+def _runs(repo: Repo, remote: Remote) -> list[_Item]:
+    """Return the entries of all runs that this cache knows."""
     folder = Path(repo.stage_cache.cache_dir)
     entries = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {
-        remote.fs.join(remote.path, "runs", *path.relative_to(folder).parts): path.stat().st_size for path in entries
-    }
+    place = remote.legacy_odb
+    return [
+        _Item(place, place.fs.join(place.path, "runs", *path.relative_to(folder).parts), path.stat().st_size, "")
+        for path in entries
+    ]
 
 
-def _size(path: Path) -> int | None:
-    return path.stat().st_size if path.is_file() else None
-
-
-def _lacking(fs: FileSystem, sizes: dict[str, int | None]) -> list[str]:
-    """Return the paths that are not there, or not whole."""
-    fs.fs.invalidate_cache()
+def _lacking(items: list[_Item]) -> list[_Item]:
+    """Return those that are not there, or not whole."""
     found = []
-    for (path, size), info in zip(sizes.items(), fs.info(list(sizes), return_exceptions=True), strict=True):
-        if isinstance(info, BaseException) and not isinstance(info, FileNotFoundError):
-            raise info
-        if isinstance(info, FileNotFoundError) or size not in (None, info["size"]):
-            found.append(path)
+    for fs in {id(item.odb.fs): item.odb.fs for item in items}.values():
+        here = [item for item in items if item.odb.fs is fs]
+        fs.fs.invalidate_cache()
+        for item, info in zip(here, fs.info([item.path for item in here], return_exceptions=True), strict=True):
+            if isinstance(info, BaseException) and not isinstance(info, FileNotFoundError):
+                raise info
+            if isinstance(info, FileNotFoundError) or item.size not in (None, info["size"]):
+                found.append(item)
     return found
 
 
@@ -175,18 +196,18 @@ def _restore(repo: Repo) -> list[str]:
         The name of that stage, if there is one. An out that is kept local (`push: false`) may lack.
     """
     for stage in plan_repro(get_active_graph(repo.index.graph)):
-        if not all(out.use_cache for out in stage.outs) or not stage.changed():
+        if not stage.changed():
             continue
-        if stage.changed(allow_missing=True):  # dvc.lock does not know what it would write; a run entry may
+        if not stage.changed(allow_missing=True):  # dvc.lock knows what it wrote
+            repo.pull(stage.addressing, allow_missing=True)
+            if any(out.can_push and not out.exists for out in stage.outs):
+                return [stage.name]
+        elif all(out.use_cache for out in stage.outs):  # a run entry may know; of other stages there is none
             if not all(dep.exists for dep in stage.deps):
                 return [stage.name]
             try:
                 repo.stage_cache.restore(stage, pull=True)
             except RunCacheNotFoundError:
-                return [stage.name]
-        else:
-            repo.pull(stage.addressing, allow_missing=True)
-            if any(out.can_push and not out.exists for out in stage.outs):
                 return [stage.name]
     return []
 

@@ -16,7 +16,7 @@ from brainmri import sharing
 from brainmri.errors import InputError
 
 pytestmark = [pytest.mark.slow, pytest.mark.pipeline]
-BIG = 3_000_000  # bytes of the largest object of the project of two stages
+BIG = 3_000_000  # bytes of the largest object of the small project
 MAKE = f"""
 import pathlib, random
 random.seed(1)
@@ -30,9 +30,19 @@ import pathlib
 text = pathlib.Path("params.yaml").read_text()
 pathlib.Path("used.txt").write_text(text + str(len(pathlib.Path("made/big").read_bytes())))
 """
+REPORT = """
+import pathlib
+for name in ("notes.txt", "page.txt"):
+    pathlib.Path(name).write_text(name + pathlib.Path("used.txt").read_text())
+"""
 STAGES = {
     "make": {"cmd": "python make.py", "deps": ["make.py"], "outs": ["made"]},
     "use": {"cmd": "python use.py", "params": ["factor"], "deps": ["use.py", "made"], "outs": ["used.txt"]},
+    "report": {
+        "cmd": "python report.py",
+        "deps": ["report.py", "used.txt"],
+        "outs": ["page.txt", {"notes.txt": {"cache": False}}],
+    },
 }
 
 
@@ -44,13 +54,14 @@ def _no_settings_of_this_machine(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def two_stages(tmp_path_factory):
-    """A project of two quick stages, run and committed; to be copied, not changed."""
-    place = tmp_path_factory.mktemp("two_stages") / "project"
+def three_stages(tmp_path_factory):
+    """A project of three quick stages, the last not cached, run and committed; to be copied, not changed."""
+    place = tmp_path_factory.mktemp("three_stages") / "project"
     place.mkdir()
     (place / "make.py").write_text(MAKE)
     (place / "use.py").write_text(USE)
-    (place / ".gitignore").write_text("made\nused.txt\n")
+    (place / "report.py").write_text(REPORT)
+    (place / ".gitignore").write_text("made\nused.txt\npage.txt\n")
     (place / "params.yaml").write_text("factor: 1\n")
     (place / "dvc.yaml").write_text(yaml.safe_dump({"stages": STAGES}))
     sh(place, "git", "init", "--quiet", "--initial-branch", "main")
@@ -61,9 +72,9 @@ def two_stages(tmp_path_factory):
 
 
 @pytest.fixture
-def project(two_stages, tmp_path):
+def project(three_stages, tmp_path):
     """A copy of it."""
-    return shutil.copytree(two_stages, tmp_path / "project")
+    return shutil.copytree(three_stages, tmp_path / "project")
 
 
 def brainmri(project, *words, ok=True):
@@ -229,7 +240,7 @@ def test_two_users_share_a_cache_in_a_folder_of_their_group(experiment, no_heavy
     assert (one / "dvc.lock").read_bytes() == (two / "dvc.lock").read_bytes()
 
 
-# --- what goes wrong, in a project of two stages --------------------------------------------------------------------
+# --- what goes wrong, in a small project --------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -244,11 +255,13 @@ def used(project):
 
 def test_a_push_counts_what_arrived_and_a_clone_pulls_it(project, store, tmp_path):
     printed = brainmri(configure(project, store), "push")
-    assert f"remote `shared` ({tmp_path}/store) holds the 4 objects of this folder and 2 runs" in printed
+    assert f"remote `shared` ({tmp_path}/store) holds the 5 objects of this folder and 2 runs" in printed
     second = clone(project, tmp_path / "second", store)
     assert stages_run(brainmri(second, "pull")) == []
     assert files(second / "made") == files(project / "made")
     assert used(second) == used(project)
+    assert (second / "page.txt").exists()
+    assert "up to date" in sh(second, "dvc", "status")
 
 
 def test_a_pull_of_what_nobody_has_run_runs_nothing(project, store, tmp_path):
@@ -262,7 +275,7 @@ def test_a_pull_of_what_nobody_has_run_runs_nothing(project, store, tmp_path):
     set_param(project, "factor: 1", "factor: 2")
     sh(project, "dvc", "repro")
     brainmri(project, "push")
-    assert stages_run(brainmri(second, "pull")) == []
+    assert stages_run(brainmri(second, "pull")) == ["report"]  # it has an out that is not cached, so it has no entry
     assert used(second) == used(project)
 
 
@@ -277,13 +290,24 @@ def test_an_out_that_is_kept_local_stays_here_and_the_rest_can_be_had(project, s
     stages = {**STAGES, "make": {**STAGES["make"], "outs": [{"made": {"push": False}}]}}
     (project / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
     commit(project, "keep the large files here")
-    assert "holds the 1 objects" in brainmri(configure(project, store), "push")
+    assert "holds the 2 objects" in brainmri(configure(project, store), "push")
     second = clone(project, tmp_path / "second", store)
     assert stages_run(brainmri(second, "pull")) == []
     assert used(second) == used(project)
     assert not (second / "made").exists()
     set_param(second, "factor: 1", "factor: 2")
     assert "or none of the data that it reads" in brainmri(second, "pull", ok=False)
+
+
+def test_a_push_sends_what_is_here_and_names_what_nobody_has(project, store, tmp_path):
+    second = clone(project, tmp_path / "second", store)  # made, by the commit, but nothing of it is here
+    printed = brainmri(second, "push", ok=False)
+    assert "received nothing for made, page.txt, used.txt; run `dvc repro` and push again" in printed
+    sh(second, "dvc", "repro", "make")
+    assert "received nothing for page.txt, used.txt; run" in brainmri(second, "push", ok=False)
+    assert BIG in [path.stat().st_size for path in (tmp_path / "store").rglob("*")]
+    brainmri(configure(project, store), "push")
+    assert "holds the 5 objects" in brainmri(second, "push")  # what someone else has pushed is there as well
 
 
 def test_what_is_gone_from_the_remote_is_pushed_again(project, store, tmp_path):
