@@ -57,6 +57,7 @@ def address(finished_project, tmp_path_factory):
 @pytest.fixture(scope="module")
 def browser():
     require(sync_playwright is not None and CHROMIUM.exists(), "playwright and Chromium")
+    expect.set_options(timeout=WAIT_MS / 3)  # where no other is given; on a busy machine five seconds are not enough
     with sync_playwright() as driver:
         running_browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
         yield running_browser
