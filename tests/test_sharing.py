@@ -299,6 +299,23 @@ def test_an_out_that_is_kept_local_stays_here_and_the_rest_can_be_had(project, s
     assert "or none of the data that it reads" in brainmri(second, "pull", ok=False)
 
 
+def test_an_out_can_go_to_a_remote_of_its_own(project, store, tmp_path):
+    stages = {**STAGES, "make": {**STAGES["make"], "outs": [{"made": {"remote": "closed"}}]}}
+    (project / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
+    sh(project, "dvc", "remote", "add", "closed", str(tmp_path / "closed"))
+    commit(project, "scans go elsewhere")
+    assert "holds the 5 objects" in brainmri(configure(project, store), "push")
+    sizes = {
+        name: [path.stat().st_size for path in (tmp_path / name).rglob("*") if path.is_file()]
+        for name in ("store", "closed")
+    }
+    assert BIG in sizes["closed"]
+    assert BIG not in sizes["store"]
+    second = clone(project, tmp_path / "second", store)
+    assert stages_run(brainmri(second, "pull")) == []
+    assert files(second / "made") == files(project / "made")
+
+
 def test_a_push_sends_what_is_here_and_names_what_nobody_has(project, store, tmp_path):
     second = clone(project, tmp_path / "second", store)  # made, by the commit, but nothing of it is here
     printed = brainmri(second, "push", ok=False)
