@@ -341,7 +341,7 @@ def test_two_revisions_are_compared_as_the_command_does(page, address):
     page.goto(f"{address}/run")
     page.get_by_role("tab", name="Compare").click()
     page.get_by_role("button", name="Compare").click()
-    expect(page.get_by_text("Simulated data: ").first).to_be_visible(timeout=WAIT_MS)
+    expect(page.get_by_role("tabpanel").get_by_text("Simulated data: ").first).to_be_visible(timeout=WAIT_MS)
     expect(page.get_by_role("button", name="Download the comparison (Markdown)")).to_be_visible(timeout=WAIT_MS)
     keep(page, "run-compare")
 
