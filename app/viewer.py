@@ -14,6 +14,7 @@ from app import batch, pictures
 from app.words import plain
 from brainmri import predictions, volumes
 from brainmri.answers import Answer, as_dict, display_window, evidence
+from brainmri.figures import COLOURS
 from brainmri.inputs import Input
 from brainmri.models import Models
 from brainmri.overlays import extent
@@ -231,7 +232,8 @@ def _along(found: Answer) -> None:
     shares = pd.DataFrame(found.slice_probabilities, columns=list(found.probabilities))
     shares.index = pd.RangeIndex(1, len(shares) + 1, name="slice")
     st.markdown("**Probabilities of each slice**")
-    st.line_chart(shares, height=220, x_label="slice", y_label="probability")
+    colours: list[Any] = [COLOURS[at % len(COLOURS)] for at in range(len(shares.columns))]  # those of the charts
+    st.line_chart(shares, height=220, x_label="slice", y_label="probability", color=colours)
     with st.expander("The same as a table"):
         st.dataframe(shares.round(3), height=240)
 
