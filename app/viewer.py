@@ -10,9 +10,9 @@ import pandas as pd
 import streamlit as st
 from PIL import Image
 
-from app import batch, pictures
+from app import batch
 from app.words import plain
-from brainmri import predictions, volumes
+from brainmri import pictures, predictions, volumes
 from brainmri.answers import Answer, as_dict, display_window, evidence
 from brainmri.figures import COLOURS
 from brainmri.inputs import Input

@@ -1,14 +1,13 @@
 """A comparison of two revisions as Markdown: for people, and for the text of a pull request."""
 
-import math
 from typing import Any
 
 from brainmri import markdown
 from brainmri.drops import outcome
+from brainmri.verdict import change, number, p_value, revision_name, signed, verdict
 
 ROWS = 20  # of a long table; JSON has them all
 EPOCHS = 5  # parts that training is shown in
-BEYOND_CHANCE = 0.05
 NOTES = (
     "Each interval is a 95 % bootstrap over units (what belongs together, such as the slices of a patient), each by "
     "itself: of many rows, one in twenty excludes zero by chance. Shares are widened where fewer than five units tell "
@@ -40,70 +39,6 @@ def as_markdown(result: dict[str, Any], limit: float | None = None) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def verdict(result: dict[str, Any]) -> str:
-    """Return one line: what the data are, accuracy in A and B, the difference, and whether it is more than chance.
-
-    *Beyond chance* needs both: the paired interval leaves zero out, and McNemar's p is below 0.05.
-    """
-    data = _kinds(result["a"]["simulated"], result["b"]["simulated"])
-    if result["same_commit"]:
-        return (
-            f"{data}: {_name(result['a'])} and {_name(result['b'])} are the same revision, there is nothing to compare"
-        )
-    if _unchanged(result):
-        accuracy = _number(result["whole"]["scores"]["accuracy"]["a"])
-        return (
-            f"{data}: nothing changed: params, images, predictions, outlines and metrics are equal; accuracy {accuracy}"
-        )
-    if result["images"] is None:
-        return f"{data}: predictions cannot be compared, because one revision or both lack them (see what is missing)"
-    if result["whole"] is None:
-        return f"{data}: predictions cannot be compared, because no image with the same label was scored in both"
-    row, test = result["whole"]["scores"]["accuracy"], result["whole"]["mcnemar"]
-    if result["whole"]["same"]:
-        return f"{data}: accuracy {_number(row['a'])} in both, every prediction is the same{_shared(result)}"
-    return (
-        f"{data}: accuracy {_number(row['a'])} → {_number(row['b'])}, {_change(row)}, "
-        f"McNemar {_p(test['p'])}: {_reading(row, test['p'])}{_shared(result)}"
-    )
-
-
-def _unchanged(result: dict[str, Any]) -> bool:
-    """Tell whether everything was compared and all of it is the same; what is missing may have changed."""
-    compared = result["whole"] and result["data"] and result["segmentation"] and result["metrics"]
-    if not compared or result["missing"] or result["stale"] or not result["whole"]["same"]:
-        return False
-    metrics = any(row["a"] != row["b"] for found in result["metrics"].values() for row in found.values())
-    images = result["images"]["only_a"] + result["images"]["only_b"] + len(result["data"]["rows"])
-    return not (metrics or images or any(result["params"].values()) or not result["segmentation"]["same"])
-
-
-def _kinds(a: bool | None, b: bool | None) -> str:
-    names = {True: "simulated", False: "not simulated", None: "unknown whether simulated"}
-    if a == b:
-        return {True: "Simulated data", False: "Data not simulated", None: "Data of unknown kind"}[a]
-    return f"Different data ({names[a]} → {names[b]})"
-
-
-def _reading(row: dict[str, float | None], p: float) -> str:
-    low, high = row["low"], row["high"]
-    if low is None or high is None:
-        return "too few units for an interval, so nothing can be said"
-    excluded, unlikely = low > 0 or high < 0, p < BEYOND_CHANCE
-    if excluded and unlikely:
-        return "higher beyond chance" if low > 0 else "lower beyond chance"
-    if excluded or unlikely:
-        return f"not clear: the interval {'leaves zero out' if excluded else 'holds zero'}, the test says otherwise"
-    return "no difference beyond chance"
-
-
-def _shared(result: dict[str, Any]) -> str:
-    images = result["images"]
-    if not images["only_a"] and not images["only_b"] and not images["relabelled"]:
-        return ""
-    return f" (on the {result['whole']['images']} images that both scored under the same label: the test sets differ)"
-
-
 def _revisions(result: dict[str, Any]) -> str:
     kinds = {True: "simulated", False: "not simulated", None: "unknown"}
     sides = [result["a"], result["b"]]
@@ -114,7 +49,9 @@ def _revisions(result: dict[str, Any]) -> str:
         rows.append(["of these only here", str(images["only_a"]), str(images["only_b"])])
         if images["relabelled"]:
             rows.append(["in both, labels differ", *[str(images["relabelled"])] * 2])
-    return markdown.table(["", *(f"{letter}: {_name(side)}" for letter, side in zip("AB", sides, strict=True))], rows)
+    return markdown.table(
+        ["", *(f"{letter}: {revision_name(side)}" for letter, side in zip("AB", sides, strict=True))], rows
+    )
 
 
 def _stale(result: dict[str, Any]) -> list[str]:
@@ -132,14 +69,14 @@ def _scores(result: dict[str, Any]) -> list[str]:
         names = result[part]["scores"] if result[part] else {}
         for name, row in names.items():
             if part == "whole" or name in ("accuracy", "macro.f1"):
-                rows.append([markdown.text(f"{title}{name}"), _number(row["a"]), _number(row["b"]), _change(row)])
+                rows.append([markdown.text(f"{title}{name}"), number(row["a"]), number(row["b"]), change(row)])
     sizes = [f"{result['whole']['images']} images in {result['whole']['units']} units"]
     free = result["twin_free"]
     sizes.append(f"of these twin-free in both: {free['images']}" if free else "of these twin-free in both: none")
     test = result["whole"]["mcnemar"]
     line = (
         f"Scored in both under the same label: {', '.join(sizes)}. Right in A alone: {test['only_a_right']}, "
-        f"in B alone: {test['only_b_right']} (McNemar, exact: {_p(test['p'])})."
+        f"in B alone: {test['only_b_right']} (McNemar, exact: {p_value(test['p'])})."
     )
     return ["### Scores", line, markdown.table(["Score", "A", "B", "B − A (95 % interval)"], rows)]
 
@@ -168,7 +105,7 @@ def _segmentation(result: dict[str, Any]) -> list[str]:
     if found is None:
         return []
     rows = [
-        [markdown.text(name), str(row["images"]), _number(row["a"]), _number(row["b"]), _change(row)]
+        [markdown.text(name), str(row["images"]), number(row["a"]), number(row["b"]), change(row)]
         for name, row in found["methods"].items()
     ]
     alone = [
@@ -191,7 +128,7 @@ def _training(result: dict[str, Any]) -> list[str]:
     shown = sorted({1, last, *kept, *(round(last * part / EPOCHS) or 1 for part in range(1, EPOCHS))})
 
     def cell(at: int, epoch: int, name: str) -> str:
-        return _number(sides[at][name][rows[at][epoch]]) if epoch in rows[at] else ""
+        return number(sides[at][name][rows[at][epoch]]) if epoch in rows[at] else ""
 
     names = [(name, at) for name in ("loss", "val_loss", "val_accuracy") for at in (0, 1)]
     cells = [[str(epoch), *(cell(at, epoch, name) for name, at in names)] for epoch in shown]
@@ -215,7 +152,7 @@ def _metrics(result: dict[str, Any]) -> list[str]:
             markdown.text(key),
             _value(row["a"]),
             _value(row["b"]),
-            _signed(row["difference"]),
+            signed(row["difference"]),
         ]
         for _, path, key, row in sorted(rows, key=lambda row: row[:3])[:ROWS]
     ]
@@ -268,34 +205,6 @@ def _missing(result: dict[str, Any]) -> list[str]:
 def _capped(header: list[str], rows: list[list[str]], count: int) -> list[str]:
     more = [f"The first {len(rows)} of {count}; `--json` has all."] if count > len(rows) else []
     return [*([markdown.table(header, rows)] if rows else []), *more]
-
-
-def _name(side: dict[str, Any]) -> str:
-    return markdown.text(side["name"]) + (f" ({side['commit'][:8]})" if side["commit"] else "")
-
-
-def _number(value: float | None) -> str:
-    return "not defined" if value is None else f"{value:.3f}"
-
-
-def _signed(value: float | None) -> str:
-    if value is None:
-        return ""
-    text = f"{value:+.3f}" if math.isfinite(value) else "not defined"
-    return text.replace("-", "−")
-
-
-def _change(row: dict[str, float | None]) -> str:
-    if row["difference"] is None:
-        return "not defined"
-    if row["low"] is None or row["high"] is None:
-        return f"{_signed(row['difference'])} (no interval)"
-    low, high = (f"{row[end]:.3f}".replace("-", "−") for end in ("low", "high"))
-    return f"{_signed(row['difference'])} ({low} to {high})"
-
-
-def _p(p: float) -> str:
-    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
 
 
 def _value(value: Any) -> str:

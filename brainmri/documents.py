@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from brainmri import markdown
+
 
 class Heading(NamedTuple):
     """A heading; level 1 is the title."""
@@ -89,9 +91,8 @@ def _markdown(block: Block, pictures: str) -> str:
         case Items(entries):
             return "\n".join(f"- {_escaped(entry)}" for entry in entries)
         case Table(caption, header, rows):
-            lines = [header, ["---"] * len(header), *rows]
-            cells = ["| " + " | ".join(_escaped(cell) for cell in line) + " |" for line in lines]
-            return "\n".join([f"{_escaped(caption)}:\n", *cells])
+            cells = [[_escaped(cell) for cell in row] for row in rows]
+            return f"{_escaped(caption)}:\n\n" + markdown.table([_escaped(cell) for cell in header], cells)
         case Picture(path, alt, caption):
             return f"![{_escaped(alt)}]({pictures}/{path.name})\n\n{_escaped(caption)}"
 

@@ -33,7 +33,7 @@ def curves(path: Path, table: pd.DataFrame, note: str) -> None:
         axis.set(xlabel="epoch", ylabel=unit, title=f"{name.capitalize()} by epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.legend(frameon=False, fontsize=8)
-    _save(figure, path, note)
+    save(figure, path, note)
 
 
 def scores(path: Path, table: pd.DataFrame, note: str) -> None:
@@ -63,7 +63,7 @@ def scores(path: Path, table: pd.DataFrame, note: str) -> None:
         "Test scores of the classifier, of shortcut probes and of the commonest class (bars: 95 % intervals)",
         fontsize=11,
     )
-    _save(figure, path, note)
+    save(figure, path, note)
 
 
 def confusion(path: Path, counts: dict[str, np.ndarray], names: list[str], note: str) -> None:
@@ -80,7 +80,7 @@ def confusion(path: Path, counts: dict[str, np.ndarray], names: list[str], note:
         axis.set_yticks(range(len(names)), names)
         axis.set(xlabel="predicted", title=f"{title}, {table.sum()} images")
     axes[0, 0].set_ylabel("true")
-    _save(figure, path, note)
+    save(figure, path, note)
 
 
 def by_label(path: Path, table: pd.DataFrame, x: str, y: str, title: str, aucs: dict[str, float], note: str) -> None:
@@ -92,7 +92,7 @@ def by_label(path: Path, table: pd.DataFrame, x: str, y: str, title: str, aucs: 
         xlabel=x.replace("_", " "), ylabel=y.replace("_", " "), title=title, xlim=(-0.01, 1.01), ylim=(-0.01, 1.01)
     )
     axis.legend(frameon=False, fontsize=8, title="area", title_fontsize=8)
-    _save(figure, path, note)
+    save(figure, path, note)
 
 
 def reliability(path: Path, bins: pd.DataFrame, eces: dict[str, float], note: str) -> None:
@@ -110,7 +110,7 @@ def reliability(path: Path, bins: pd.DataFrame, eces: dict[str, float], note: st
     top.set(ylabel="share that is right", title="Reliability, test images", ylim=(-0.02, 1.02))
     top.legend(frameon=False, fontsize=8, loc="upper left")
     bottom.set(xlabel="confidence", ylabel="images", xlim=(0, 1.01), yscale="log")
-    _save(figure, path, note)
+    save(figure, path, note)
 
 
 def coverage_risk(path: Path, table: pd.DataFrame, coverage: float, accuracy: float | None, note: str) -> None:
@@ -129,7 +129,7 @@ def coverage_risk(path: Path, table: pd.DataFrame, coverage: float, accuracy: fl
     top = max(0.05, 1.4 * float(table["risk"].max()))
     axis.set(xlabel="share of images answered", ylabel="share of answers wrong", title="Risk by coverage, test images")
     axis.set(xlim=(0, 1.01), ylim=(0, min(1.02, top)))
-    _save(figure, path, note)
+    save(figure, path, note)
 
 
 def dice_by_method(path: Path, table: pd.DataFrame, note: str) -> None:
@@ -168,7 +168,7 @@ def dice_by_method(path: Path, table: pd.DataFrame, note: str) -> None:
     right.set(xlabel="Dice", ylabel="share of images with at least that", xlim=(0, 1), ylim=(0, 1.02), title="Reached")
     if right.get_legend_handles_labels()[0]:
         right.legend(frameon=False, fontsize=8)
-    _save(figure, path, note)
+    save(figure, path, note)
 
 
 def histograms(path: Path, table: pd.DataFrame, classes: list[str], note: str) -> None:
@@ -184,7 +184,7 @@ def histograms(path: Path, table: pd.DataFrame, classes: list[str], note: str) -
         axis.set(xlabel="level", title=stage, ylim=(0, 1.1 * top))
     axes[0, 0].set_ylabel("share of the head's pixels")
     axes[0, -1].legend(frameon=False, fontsize=8)
-    _save(figure, path, note)
+    save(figure, path, note)
 
 
 def counts(path: Path, images: dict[str, dict[str, int]], classes: list[str], note: str) -> None:
@@ -200,7 +200,7 @@ def counts(path: Path, images: dict[str, dict[str, int]], classes: list[str], no
     axis.invert_yaxis()
     axis.set(xlabel="images", title="Images by split and class")
     axis.legend(frameon=False, fontsize=8)
-    _save(figure, path, note)
+    save(figure, path, note)
 
 
 def dice(path: Path, table: pd.DataFrame, classes: list[str], note: str) -> None:
@@ -217,7 +217,7 @@ def dice(path: Path, table: pd.DataFrame, classes: list[str], note: str) -> None
     axis.set_yticks(range(len(parts)), [f"{method}, {label}" for method, label, _ in parts])
     axis.set(xlabel="Dice (bar: mean)", xlim=(-0.02, 1.02), title="Dice of images with a tumour mask")
     axis.invert_yaxis()
-    _save(figure, path, note)
+    save(figure, path, note)
 
 
 def _colour(label: str, classes: list[str]) -> str:
@@ -225,7 +225,8 @@ def _colour(label: str, classes: list[str]) -> str:
     return COLOURS[classes.index(label) % len(COLOURS)] if label in classes else "0.55"
 
 
-def _save(figure: Figure, path: Path, note: str) -> None:
+def save(figure: Figure, path: Path, note: str) -> None:
+    """Finish a chart in the look of all of them, with `note` in its corner, write it as PNG, and close it."""
     figure.text(0.995, 0.005, note, ha="right", va="bottom", fontsize=7, color="0.35")
     for axis in figure.axes:
         axis.spines[["top", "right"]].set_visible(False)

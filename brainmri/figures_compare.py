@@ -8,11 +8,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from brainmri.drops import HIGHER_IS_WORSE
-from brainmri.figures import COLOURS
+from brainmri.figures import COLOURS, save
 
 plt.rcParams["text.parse_math"] = False  # a dollar sign in the name of a branch begins no formula
 
@@ -55,7 +54,7 @@ def differences(path: Path, rows: Mapping[str, Mapping[str, float | None]], limi
     axes[1].set_xlabel("B − A (bar: 95 % interval, paired)")
     bound = "" if limit is None else f" (shaded: worse by more than {limit:g}; a bar wholly in there fails)"
     axes[0].set_title(f"What changed{bound}", fontsize=10)
-    _save(figure, path, note)
+    save(figure, path, note)
 
 
 def curves(path: Path, tables: Sequence[Mapping[str, Sequence[float]]], names: Sequence[str], note: str) -> None:
@@ -72,7 +71,7 @@ def curves(path: Path, tables: Sequence[Mapping[str, Sequence[float]]], names: S
     for axis in axes[1]:
         axis.set_xlabel("epoch (dot: the one that was kept)")
     _legend(axes[0, 0])
-    _save(figure, path, note)
+    save(figure, path, note)
 
 
 def roc(path: Path, found: Mapping[str, Sequence[tuple[Curve, float]]], names: Sequence[str], note: str) -> None:
@@ -92,7 +91,7 @@ def roc(path: Path, found: Mapping[str, Sequence[tuple[Curve, float]]], names: S
     for axis in axes[:, 0]:
         axis.set_ylabel("true positive rate")
     figure.suptitle("   ".join(names), fontsize=9)
-    _save(figure, path, note)
+    save(figure, path, note)
 
 
 def reliability(path: Path, bins: Sequence[Mapping[str, Any]], names: Sequence[str], note: str) -> None:
@@ -108,7 +107,7 @@ def reliability(path: Path, bins: Sequence[Mapping[str, Any]], names: Sequence[s
     top.set(ylabel="share that is right", title="Reliability, test images", ylim=(-0.02, 1.02))
     _legend(top, loc="upper left")
     bottom.set(xlabel="confidence", ylabel="images", xlim=(0, 1.01))
-    _save(figure, path, note)
+    save(figure, path, note)
 
 
 def dice(path: Path, methods: Mapping[str, tuple[pd.Series, pd.Series]], names: Sequence[str], note: str) -> None:
@@ -123,17 +122,8 @@ def dice(path: Path, methods: Mapping[str, tuple[pd.Series, pd.Series]], names: 
         axis.set(title=title, xlabel=f"Dice in {names[0]}", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
         _legend(axis, loc="lower right")
     axes[0, 0].set_ylabel(f"Dice in {names[1]}")
-    _save(figure, path, note)
+    save(figure, path, note)
 
 
 def _legend(axis: Axes, title: str | None = None, loc: str = "best") -> None:
     axis.legend(frameon=False, fontsize=8, title=title, title_fontsize=8, loc=loc)
-
-
-def _save(figure: Figure, path: Path, note: str) -> None:
-    figure.text(0.995, 0.005, note, ha="right", va="bottom", fontsize=7, color="0.35")
-    for axis in figure.axes:
-        axis.spines[["top", "right"]].set_visible(False)
-    figure.tight_layout(rect=(0, 0.03, 1, 1))
-    figure.savefig(path, dpi=110)
-    plt.close(figure)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from brainmri.figures import COLOURS
+from brainmri.figures import COLOURS, save
 from brainmri.intervals import wilson
 
 plt.rcParams["text.parse_math"] = False  # a dollar sign in a value begins no formula
@@ -47,9 +47,4 @@ def sweep(
         axis.set_axisbelow(True)
     axes[0, 0].set_yticks(range(len(labels)), labels, fontsize=8)
     bar = "bar: 95 % interval, images taken for independent; " if images else ""
-    figure.text(0.995, 0.005, f"{bar}{note}", ha="right", va="bottom", fontsize=7, color="0.35")
-    for axis in figure.axes:
-        axis.spines[["top", "right"]].set_visible(False)
-    figure.tight_layout(rect=(0, 0.03, 1, 1))
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    save(figure, path, f"{bar}{note}")

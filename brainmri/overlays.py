@@ -7,15 +7,14 @@ picture holds a scan, so it is as private as the scan.
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from brainmri.answers import Answer, shown
+from brainmri.answers import Answer
+from brainmri.pictures import Look, picture
 from brainmri.volumes import NOT_CLINICAL
 
-OUTLINE = (255, 176, 0)  # orange, as `galleries.PREDICTION`: told from grey with any colour vision
 IMAGE_SIDE, SLICE_SIDE = 640, 320  # px, the longer side
 SLICES, COLUMNS = 6, 3  # of a volume's picture
 LETTER, GAP = 15, 8  # px
@@ -70,22 +69,11 @@ def _slice_caption(found: Answer, at: int) -> str:
 
 def _tile(found: Answer, at: int, side: int) -> Image.Image:
     """Return one slice in grey with its outline, in the patient's proportions."""
-    picture = shown(found.scan.levels[at], found.window)
-    height, width = picture.shape
-    if found.scan.volume is not None:
-        _, row_mm, col_mm = found.scan.volume.spacing_mm
-        if np.isfinite([row_mm, col_mm]).all():
-            height, width = height * row_mm, width * col_mm
-    scale = side / max(height, width)
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    shrinks = size[0] * size[1] < picture.size
-    grey = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    colour = np.repeat(grey[..., None], 3, axis=2)
-    if found.mask is not None:
-        mask = cv2.resize(found.mask[at].astype(np.uint8) * 255, size, interpolation=cv2.INTER_LINEAR) >= 128
-        rims, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(colour, rims, -1, OUTLINE, 2)
-    return Image.fromarray(colour)
+    spacing_mm = found.scan.volume.spacing_mm[1:] if found.scan.volume else (1.0, 1.0)
+    if not np.isfinite(spacing_mm).all():
+        spacing_mm = (1.0, 1.0)
+    mask = None if found.mask is None else found.mask[at]
+    return Image.fromarray(picture(found.scan.levels[at], Look(found.window), mask, None, spacing_mm, side))
 
 
 def _sheet(lines: Sequence[str], tiles: Sequence[Image.Image], captions: Sequence[str]) -> Image.Image:

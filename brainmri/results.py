@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path, PurePath
 from typing import Any
 
-from brainmri import lock
+from brainmri import lock, markdown
 from brainmri.errors import ArtifactError
 from brainmri.files import read_json, write_json
 from brainmri.machine import processor
@@ -107,7 +107,7 @@ def _headline(runs: list[dict[str, Any]]) -> str:
                     ]
                 )
     header = ["Run", "Test images", "Accuracy", "Mean of seeds ± SD", "Macro F1", "ECE"]
-    return _markdown([*header, "Nearest neighbour", "Metadata alone"], rows)
+    return markdown.table([*header, "Nearest neighbour", "Metadata alone"], rows)
 
 
 def _seeds(repeats: dict[str, Any] | None, part: str) -> str:
@@ -126,7 +126,7 @@ def _external(runs: list[dict[str, Any]]) -> str:
             [run["name"], str(scores["images"]), dropped, _interval(scores["accuracy"], ends["accuracy"]), macro]
         )
     header = ["Trained on one set, scored on another", "Images", "Twins of training left out", "Accuracy", "Macro F1"]
-    return _markdown(header, rows) if rows else ""
+    return markdown.table(header, rows) if rows else ""
 
 
 def _by_class(runs: list[dict[str, Any]]) -> str:
@@ -139,7 +139,7 @@ def _by_class(runs: list[dict[str, Any]]) -> str:
             values = [_number(scores[key]) for key in ("precision", "recall", "auc")]
             rows.append([run["name"], name, str(scores["support"]), *values, f1, str(free["support"])])
     header = ["Run", "Class", "Test images", "Precision", "Recall", "ROC AUC", "F1", "of which twin-free"]
-    return _markdown(header, rows)
+    return markdown.table(header, rows)
 
 
 def _segmentation(runs: list[dict[str, Any]]) -> str:
@@ -152,7 +152,7 @@ def _segmentation(runs: list[dict[str, Any]]) -> str:
                 dice = _interval(part["dice"]["mean"], part["dice"]["mean_ci95"])
                 masked = str(scores["images_with_tumour_mask"])
                 rows.append([run["name"], method, masked, dice, f"{hd95:.1f}", _number(sensitivity)])
-    return _markdown(["Run", "Method", "Masks", "Mean Dice", "Mean HD95, px", "Mean sensitivity"], rows)
+    return markdown.table(["Run", "Method", "Masks", "Mean Dice", "Mean HD95, px", "Mean sensitivity"], rows)
 
 
 def _commands(runs: list[dict[str, Any]]) -> str:
@@ -167,11 +167,6 @@ def _interval(value: float | None, bounds: dict[str, float | None]) -> str:
     if value is None or bounds["low"] is None or bounds["high"] is None:
         return _number(value)
     return f"{value:.3f} ({bounds['low']:.3f} to {bounds['high']:.3f})"
-
-
-def _markdown(header: list[str], rows: list[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 
 def _git(root: Path, *words: str) -> str:

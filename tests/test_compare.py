@@ -25,8 +25,9 @@ from revision_files import (
 
 from brainmri import cli, drops
 from brainmri.compare import compare
-from brainmri.compare_markdown import as_markdown, verdict
+from brainmri.compare_markdown import as_markdown
 from brainmri.errors import ArtifactError, InputError
+from brainmri.verdict import verdict
 
 
 @pytest.fixture

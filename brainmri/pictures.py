@@ -1,4 +1,4 @@
-"""What the page draws: a slice in a window of levels, a tumour's outline and a map of evidence over it."""
+"""A slice as people look at it: in a window of levels, a tumour's outline and a map of evidence over it."""
 
 from dataclasses import dataclass
 
@@ -30,6 +30,7 @@ def picture(
     mask: np.ndarray | None = None,
     evidence: np.ndarray | None = None,
     spacing_mm: tuple[float, float] = (1.0, 1.0),
+    side_px: int = SIDE_PX,
 ) -> np.ndarray:
     """Draw one slice, enlarged, with pixels as tall and as wide as they are.
 
@@ -41,13 +42,15 @@ def picture(
     evidence : ndarray, shape (H, W), float32 in [0, 1], optional
     spacing_mm : tuple of float
         Between rows and between columns; only their ratio counts.
+    side_px : int
+        Of the larger side of the picture.
 
     Returns
     -------
-    ndarray, shape (height, width, 3), uint8, the larger side `SIDE_PX`
+    ndarray, shape (height, width, 3), uint8, the larger side `side_px`
     """
     sides_mm = [count * mm for count, mm in zip(levels.shape, spacing_mm, strict=True)]
-    height, width = (max(1, round(SIDE_PX * side / max(sides_mm))) for side in sides_mm)
+    height, width = (max(1, round(side_px * side / max(sides_mm))) for side in sides_mm)
     grey = _resized(shown(levels, look.window), height, width)
     drawn = np.repeat(grey[..., None], 3, axis=2).astype(np.float32)
     if evidence is not None:

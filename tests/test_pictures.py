@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scan_files import nifti_bytes
 
-from app import pictures
+from brainmri import pictures
 from brainmri.slicing import from_nifti
 
 WINDOW = (0.0, 100.0)
