@@ -72,10 +72,13 @@ def _on_black(picture: Image.Image) -> np.ndarray:
 
 
 def _look_closely(data: bytes) -> tuple[str, np.ndarray | None]:
-    """Return the mode that Pillow finds, and the picture where it is transparent; refuse what is cut off."""
+    """Return the mode that Pillow finds, and the picture where it is transparent; refuse several, and what is cut off."""
     try:
         with Image.open(io.BytesIO(data)) as header:
             mode = str(header.mode)
+            pages = getattr(header, "n_frames", 1)
+            if pages > 1:
+                raise InputError(f"a picture should have one page, received {pages}; save each as a file of its own")
             tail = _TAILS.get(str(header.format))
             if mode in _WITH_ALPHA or "transparency" in header.info:
                 return mode, _on_black(header)

@@ -207,7 +207,7 @@ def _distinct(named: list[tuple[str, T]]) -> list[tuple[str, T]]:
 def _picture(read: Callable[[], bytes], name: str) -> list[Input]:
     data = read()
     try:
-        _refuse_many(data)
+        _refuse_large(data)
     except InputError as error:
         raise InputError(f"{name}: {error}") from None
     try:
@@ -217,18 +217,15 @@ def _picture(read: Callable[[], bytes], name: str) -> list[Input]:
     return [Input(name, "image", grey[None], mode, None)]
 
 
-def _refuse_many(data: bytes) -> None:
-    """Refuse a picture with too many pixels before they take memory, and one with several pages."""
+def _refuse_large(data: bytes) -> None:
+    """Refuse a picture with too many pixels before they take memory."""
     try:
         with Image.open(io.BytesIO(data)) as header:
             width, height = header.size
-            pages = getattr(header, "n_frames", 1)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return  # decoding says what is wrong
     if width * height > MAX_PIXELS:
         raise InputError(f"a picture should have at most {MAX_PIXELS} pixels, received {width}x{height}; shrink it")
-    if pages > 1:
-        raise InputError(f"a picture should have one page, received {pages}; save each, or bring DICOM or NIfTI")
 
 
 def _nifti(read: Callable[[], bytes], name: str) -> list[Input]:

@@ -1,13 +1,85 @@
 """Batches for the U-Net: slices and their masks, varied alike."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from brainmri.augmentation import VariationParams, draw, matrix, vary
+from brainmri.errors import InputError
 from brainmri.index import Split
 from brainmri.labels import NO_TUMOUR
+from brainmri.splits import MARGIN
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A slice and its mask, both on disk; of a slice that is free of tumour the mask is empty and stands nowhere."""
+
+    split: Split
+    row: int
+    mask_row: int  # -1: none
+    number: int  # of the slice in its source, -1 where there is none or its patient is named
+    unit: int  # what was kept together when splits were drawn
+
+    def image(self) -> np.ndarray:
+        """Return the slice, (S, S, C) uint8."""
+        return self.split.images[self.row]
+
+    def mask(self) -> np.ndarray:
+        """Return the mask, (S, S) uint8, 0 or 1."""
+        if self.mask_row < 0:
+            return np.zeros(self.split.images.shape[1:3], np.uint8)
+        return self.split.masks[self.mask_row]
+
+
+def masked(split: Split) -> list[Pair]:
+    """Return the slices of a split that have a mask."""
+    return _pairs(split, (split.index["mask_row"] >= 0).to_numpy())
+
+
+def clear(split: Split) -> list[Pair]:
+    """Return the slices of a split that are labelled as free of tumour and have no mask."""
+    return _pairs(split, ((split.index["mask_row"] < 0) & (split.index["label"] == NO_TUMOUR)).to_numpy())
+
+
+def _pairs(split: Split, chosen: np.ndarray) -> list[Pair]:
+    table = split.index.assign(number=split.index["number"].where(split.index["patient"] == "", -1))
+    columns = (table[name].to_numpy(int)[chosen].tolist() for name in ("mask_row", "number", "unit"))
+    return [Pair(split, *facts) for facts in zip(np.flatnonzero(chosen).tolist(), *columns, strict=True)]
+
+
+def folds(pairs: Sequence[Pair], count: int) -> list[tuple[list[Pair], list[Pair]]]:
+    """Part pairs for cross-validation: whole units, and those that follow one another in one part.
+
+    Returns
+    -------
+    list of pair of list
+        For each part what to learn from and what to check on. Numbered slices within `splits.MARGIN` of what is
+        checked on are not learnt from: they may be of the same patient.
+
+    Raises
+    ------
+    InputError
+        If there are fewer units than parts.
+    """
+    units = np.unique([pair.unit for pair in pairs])
+    if len(units) < count:
+        raise InputError(
+            f"train_unet.folds: should be at most the patients or blocks with a mask, {len(units)}, received {count}"
+        )
+    result = []
+    for part in np.array_split(units, count):
+        checked = [pair for pair in pairs if pair.unit in part]
+        numbers = np.array([pair.number for pair in checked if pair.number >= 0])
+        learnt = [pair for pair in pairs if pair.unit not in part and _is_far(pair, numbers)]
+        result.append((learnt, checked))
+    return result
+
+
+def _is_far(pair: Pair, numbers: np.ndarray) -> bool:
+    return pair.number < 0 or not (np.abs(numbers - pair.number) <= MARGIN).any()
 
 
 def vary_pair(image: np.ndarray, mask: np.ndarray, row: Mapping[str, float]) -> tuple[np.ndarray, np.ndarray]:
@@ -32,37 +104,35 @@ def vary_pair(image: np.ndarray, mask: np.ndarray, row: Mapping[str, float]) -> 
 
 
 class PairBatches:
-    """The masked rows of a split, as float32 in [0, 1], with their masks (N, S, S, 1) float32 as targets.
+    """Slices as float32 in [0, 1], with their masks (N, S, S, 1) float32 as targets.
 
     Parameters
     ----------
-    split : Split
+    pairs : sequence of Pair
     batch_size : int
     seed : int or None
         Shuffle anew and draw new variants each epoch, by `seed` and the epoch's number alone; None keeps the order and
         the images as they are.
     variation : VariationParams or None
         How far variants may be from their images; None leaves them as they are.
-    no_tumour : float
-        Rows that are labelled as free of tumour and have no mask join with an empty one: so many for each masked row,
-        or all that there are, drawn anew each epoch.
+    others : sequence of Pair
+        Of these some join, drawn anew each epoch.
+    joining : int
+        How many of them, at most.
     """
 
     def __init__(
         self,
-        split: Split,
+        pairs: Sequence[Pair],
         batch_size: int,
         seed: int | None = None,
         variation: VariationParams | None = None,
-        no_tumour: float = 0.0,
+        others: Sequence[Pair] = (),
+        joining: int = 0,
     ) -> None:
-        self.split, self.batch_size, self.seed, self.variation = split, batch_size, seed, variation
-        mask_rows = split.index["mask_row"].to_numpy(int)
-        self.masked = np.flatnonzero(mask_rows >= 0)
-        self.clear = np.flatnonzero((mask_rows < 0) & (split.index["label"] == NO_TUMOUR).to_numpy())
-        self.joining = min(len(self.clear), round(no_tumour * len(self.masked)))
-        self.rows = np.concatenate([self.masked, self.clear[: self.joining]])
-        self.mask_rows = mask_rows[self.rows]
+        self.pairs, self.batch_size, self.seed, self.variation = list(pairs), batch_size, seed, variation
+        self.others, self.joining = others, min(len(others), joining)
+        self.rows = [*self.pairs, *self.others[: self.joining]]
         self.order = np.arange(len(self.rows))
         self.drawn: list[dict[str, float]] = []
 
@@ -71,7 +141,8 @@ class PairBatches:
         if self.seed is not None:
             rng = np.random.default_rng([self.seed, epoch])
             if self.joining:
-                self.rows[len(self.masked) :] = rng.choice(self.clear, self.joining, replace=False)
+                chosen = rng.choice(len(self.others), self.joining, replace=False)
+                self.rows = [*self.pairs, *(self.others[at] for at in chosen)]
             self.order = rng.permutation(len(self.rows))
             if self.variation is not None:
                 self.drawn = draw(len(self.rows), self.variation, rng).to_dict("records")
@@ -80,15 +151,14 @@ class PairBatches:
         return -(-len(self.rows) // self.batch_size)
 
     def __getitem__(self, at: int) -> tuple[np.ndarray, np.ndarray]:
-        chosen = self.order[at * self.batch_size : (at + 1) * self.batch_size]
-        images = np.empty((len(chosen), *self.split.images.shape[1:]), np.float32)
+        made = [self._pair(row) for row in self.order[at * self.batch_size : (at + 1) * self.batch_size]]
+        images = np.empty((len(made), *made[0][0].shape), np.float32)
         masks = np.empty((*images.shape[:3], 1), np.float32)
-        nothing = np.zeros(images.shape[1:3], np.uint8)
-        for to, pair in enumerate(chosen):
-            image, row = self.split.images[self.rows[pair]], self.mask_rows[pair]
-            mask = self.split.masks[row] if row >= 0 else nothing
-            if self.drawn:
-                image, mask = vary_pair(image, mask, self.drawn[pair])
+        for to, (image, mask) in enumerate(made):
             np.multiply(image, np.float32(1 / 255), out=images[to])
             masks[to, ..., 0] = mask
         return images, masks
+
+    def _pair(self, row: int) -> tuple[np.ndarray, np.ndarray]:
+        image, mask = self.rows[row].image(), self.rows[row].mask()
+        return vary_pair(image, mask, self.drawn[row]) if self.drawn else (image, mask)

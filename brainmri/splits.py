@@ -51,7 +51,9 @@ def units(table: pd.DataFrame) -> pd.Series:
     Of rows without a patient those share one that share a group of neighbours.
     """
     if (table["number"] >= 0).all() and not table["patient"].any():
-        return pd.Series(pd.factorize(table["number"] // BLOCK, sort=True)[0], index=table.index)
+        # From the lowest number on: a set that counts from 1 would else end each block with a single slice.
+        from_first = table["number"] - table["number"].min()
+        return pd.Series(pd.factorize(from_first // BLOCK, sort=True)[0], index=table.index)
     from_patient = table["patient"].where(table["patient"] != "", "group " + table["neighbour_group"].astype(str))
     number = pd.Series(pd.factorize(from_patient)[0], index=table.index)
     while True:  # a group of twins may join patients, who may bring further groups: repeat until nothing moves

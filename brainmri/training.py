@@ -5,7 +5,7 @@ import json
 import math
 import platform
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,9 @@ from brainmri.files import new_directory, write_table
 class Batches(Protocol):
     """What `fit` feeds a network with; see `batches.py` for those of the classifier."""
 
-    rows: np.ndarray  # one entry an image
+    @property
+    def rows(self) -> Sized:
+        """One entry an image."""
 
     def shuffle(self, epoch: int) -> None:
         """Make ready for an epoch, by its number alone."""

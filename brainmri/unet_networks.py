@@ -86,6 +86,16 @@ def lite0(input_shape: tuple[int, int, int], widths: Sequence[int], dropout: flo
     return keras.Model(inputs, _decoder(x, skips, dropout), name="unet_lite0")
 
 
+def mean(unets: Sequence[keras.Model]) -> keras.Model:
+    """Build the network whose answer is the mean of those of several; of one it is that one."""
+    if len(unets) == 1:
+        return unets[0]
+    inputs = keras.Input(unets[0].input_shape[1:])
+    # Names of their own: those that the builders gave are equal.
+    parts = [keras.Model(unet.input, unet.output, name=f"unet_{at}") for at, unet in enumerate(unets)]
+    return keras.Model(inputs, layers.Average(dtype="float32")([part(inputs) for part in parts]), name="unets")
+
+
 def _require_side(side: int, halvings: int, by: str) -> None:
     if side % 2**halvings:
         raise InputError(

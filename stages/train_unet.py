@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import keras
+import numpy as np
 import pandas as pd
 from pydantic import Field
 
@@ -23,7 +24,7 @@ from brainmri.errors import exit_on_error
 from brainmri.files import new_directory, write_json, write_table
 from brainmri.index import Split, read_split
 from brainmri.model_files import save_model
-from brainmri.pairs import PairBatches
+from brainmri.pairs import Pair, PairBatches, clear, folds, masked
 from brainmri.params import Section, Seed, load
 
 Count = Annotated[int, Field(ge=1, le=4096)]
@@ -49,6 +50,7 @@ class Params(Section):
     """Section `train_unet`."""
 
     seed: Seed
+    folds: Annotated[int, Field(ge=1, le=20)]
     encoder: Literal["plain", "lite0"]
     lite0: Lite0
     widths: Annotated[list[Count], Field(min_length=1, max_length=6)]
@@ -68,29 +70,32 @@ class Params(Section):
 
 
 def run(params: Params, train: Path, val: Path, out: Path, resume_root: Path) -> None:
-    """Train a U-Net on folder `train`, choose its epoch and its cleaning on `val`, write it to `out`."""
+    """Train a U-Net on folder `train`, choose its epoch and its cleaning on `val`, write it to `out`.
+
+    With several folds both folders are learnt from, each masked slice is answered for by the network that has not
+    learnt from its fold, and the U-Net is the mean of the networks.
+    """
     learning, validation = read_split(train), read_split(val)
     if reason := reason_to_skip(learning, validation):
         with new_directory(out) as folder:
             write_json(folder / "skipped.json", {"reason": reason})
         print(f"train_unet: skipped, {reason}")
         return
-    training.make_deterministic(params.seed, params.precision)
-    batches = PairBatches(learning, params.batch_size, params.seed, params.variation, params.no_tumour)
-    checks = PairBatches(validation, params.batch_size)
-    model = build(params, learning.images.shape[1:])
-    print(f"train_unet: {len(batches.rows)} slices, validation: {len(checks.rows)}, {model.count_params():,} weights")
     data = [folder / name for folder in (train, val) for name in ("images.npy", "masks.npy", "index.csv")]
     data.append(train / "preprocess.json")
     resume = training.resume_folder(resume_root, Path(__file__), params.model_dump(), data)
-    curves = training.fit(model, batches, checks, plan(params), params.seed, resume)
+    training.make_deterministic(params.seed, params.precision)
+    fitted = [
+        fit(params, learnt, checked, clear(learning), number, resume)
+        for number, (learnt, checked) in enumerate(parts(params, learning, validation))
+    ]
+    unets, curves, truth, probabilities = zip(*fitted, strict=True)
     with new_directory(out) as folder:
-        # Without its optimiser, whose moments are twice the weights and of no use to prediction.
-        save_model(keras.Model(model.input, model.output, name=model.name), folder / "model.keras")
+        save_model(unet_networks.mean(unets), folder / "model.keras")
         shutil.copyfile(train / "preprocess.json", folder / "preprocess.json")
-        write_table(folder / "curves.csv", pd.DataFrame(curves).astype({"epoch": int}))
+        write_table(folder / "curves.csv", pd.concat(curves))
         write_json(folder / "versions.json", training.versions())
-        write_cleaning(folder, params, model, checks)
+        write_cleaning(folder, params, np.concatenate(truth), np.concatenate(probabilities))
     training.forget(resume)
 
 
@@ -101,6 +106,36 @@ def reason_to_skip(learning: Split, validation: Split) -> str:
         if not any(split.masks[row].any() for row in rows[rows >= 0]):
             return f"no {name} image has a tumour mask"
     return ""
+
+
+def parts(params: Params, learning: Split, validation: Split) -> list[tuple[list[Pair], list[Pair]]]:
+    """Return for each network the masked slices that it learns from, and those that it is checked on."""
+    if params.folds == 1:
+        return [(masked(learning), masked(validation))]
+    return folds([*masked(learning), *masked(validation)], params.folds)
+
+
+def fit(
+    params: Params, learnt: list[Pair], checked: list[Pair], others: list[Pair], number: int, resume: Path
+) -> tuple[keras.Model, pd.DataFrame, np.ndarray, np.ndarray]:
+    """Fit the network of one fold; return it, its curves, and the true masks and probabilities of `checked`."""
+    joining = round(params.no_tumour * len(learnt))
+    batches = PairBatches(learnt, params.batch_size, params.seed, params.variation, others, joining)
+    checks = PairBatches(checked, params.batch_size)
+    model = build(params, learnt[0].image().shape)
+    print(
+        f"train_unet: network {number + 1} of {params.folds}, {len(batches.rows)} slices, {len(checked)} to validate "
+        f"on, {model.count_params():,} weights"
+    )
+    curves = training.fit(model, batches, checks, plan(params), params.seed, resume / str(number))
+    # Without its optimiser, whose moments are twice the weights and of no use to prediction.
+    model = keras.Model(model.input, model.output, name=model.name)
+    images, truth = (
+        np.stack(arrays) for arrays in zip(*((each.image(), each.mask()) for each in checked), strict=True)
+    )
+    table = pd.DataFrame(curves).astype({"epoch": int})
+    table.insert(0, "network", number + 1)
+    return model, table, truth.astype(bool), unet.model_probabilities(model, images, params.mirror)
 
 
 def plan(params: Params) -> training.Plan:
@@ -126,11 +161,8 @@ def build(params: Params, input_shape: tuple[int, int, int]) -> keras.Model:
     return model
 
 
-def write_cleaning(folder: Path, params: Params, model: keras.Model, checks: PairBatches) -> None:
-    """Choose on validation how probabilities become masks; write the choice and what it was chosen from."""
-    images = checks.split.images[checks.rows]
-    truth = checks.split.masks[checks.mask_rows].astype(bool)
-    probabilities = unet.model_probabilities(model, images, params.mirror)
+def write_cleaning(folder: Path, params: Params, truth: np.ndarray, probabilities: np.ndarray) -> None:
+    """Choose how probabilities (N, S, S) become masks, given the true ones; write the choice and what it was from."""
     tumour = truth.any(axis=(1, 2))
     table = unet.compare_cleanings(truth[tumour], probabilities[tumour], params.cleaning.model_dump())
     best = table.loc[table["dice"].idxmax()]  # the first of equals

@@ -103,6 +103,14 @@ def test_decode_refuses_a_file_that_is_cut_off(suffix):
         images.decode(whole[: len(whole) // 2])
 
 
+@pytest.mark.parametrize("kind", ["TIFF", "GIF"])
+def test_decode_refuses_several_pages(kind):
+    first, second = (Image.fromarray(np.full((8, 8), level, np.uint8)) for level in (10, 200))
+    first.save(file := io.BytesIO(), kind, save_all=True, append_images=[second])
+    with pytest.raises(InputError, match="^a picture should have one page, received 2; save each"):
+        images.decode(file.getvalue())
+
+
 def test_decode_refuses_what_is_no_image():
     with pytest.raises(InputError, match="no known image format"):
         images.decode(b"Lorem ipsum")

@@ -6,8 +6,9 @@ import pytest
 from conftest import tiny_params
 
 from brainmri.augmentation import VariationParams, draw, vary
+from brainmri.errors import InputError
 from brainmri.index import Split, read_split
-from brainmri.pairs import PairBatches, vary_pair
+from brainmri.pairs import Pair, PairBatches, clear, folds, masked, vary_pair
 from brainmri.params import check
 
 OFF = {
@@ -68,14 +69,14 @@ def test_a_flip_is_exact():
 @pytest.mark.slow
 def test_batches_are_the_masked_rows_in_0_to_1(processed):
     split = read_split(processed / "train")
-    masked = split.index["mask_row"].to_numpy() >= 0
-    batches = PairBatches(split, 5)
+    chosen = split.index["mask_row"].to_numpy() >= 0
+    batches = PairBatches(masked(split), 5)
     batches.shuffle(3)
     images, masks = (np.concatenate(parts) for parts in zip(*(batches[at] for at in range(len(batches))), strict=True))
-    assert len(images) == masked.sum() == len(batches.rows)
+    assert len(images) == chosen.sum() == len(batches.rows)
     assert len(images) % 5  # the last batch is smaller
-    np.testing.assert_allclose(images, split.images[masked] / 255, rtol=1e-6)
-    np.testing.assert_array_equal(masks[..., 0], split.masks[split.index["mask_row"][masked]])
+    np.testing.assert_allclose(images, split.images[chosen] / 255, rtol=1e-6)
+    np.testing.assert_array_equal(masks[..., 0], split.masks[split.index["mask_row"][chosen]])
     assert images.dtype == masks.dtype == np.float32
 
 
@@ -84,7 +85,7 @@ def test_variants_depend_on_seed_and_epoch_alone(processed):
     split, ranges = read_split(processed / "train"), variation(rotation_deg=20, brightness=0.2)
 
     def first(seed, epoch, earlier=()):
-        batches = PairBatches(split, 4, seed, ranges)
+        batches = PairBatches(masked(split), 4, seed, ranges)
         for number in (*earlier, epoch):
             batches.shuffle(number)
         return batches[0]
@@ -100,10 +101,10 @@ def test_variants_depend_on_seed_and_epoch_alone(processed):
 @pytest.mark.slow
 def test_a_batch_can_be_made_again_from_its_rows(processed):
     split, ranges = read_split(processed / "train"), variation(rotation_deg=20, brightness=0.2)
-    batches = PairBatches(split, 4, 0, ranges)
+    batches = PairBatches(masked(split), 4, 0, ranges)
     batches.shuffle(1)
-    pair = batches.order[0]
-    expected = vary(split.images[batches.rows[pair]], batches.drawn[pair])
+    first = batches.order[0]
+    expected = vary(batches.rows[first].image(), batches.drawn[first])
     np.testing.assert_allclose(batches[0][0][0], expected / 255, rtol=1e-6)
 
 
@@ -112,7 +113,11 @@ def mixed():
     """Four masked rows, and of six without a mask four that are labelled as free of tumour; an image shows its row."""
     index = pd.DataFrame({"mask_row": [0, -1, 1, -1, -1, 2, -1, -1, -1, 3], "label": ["", *["notumor"] * 2] * 3 + [""]})
     images = np.full((10, 8, 8, 1), np.arange(10)[:, None, None, None], np.uint8)
-    return Split(index, images, np.ones((4, 8, 8), np.uint8))
+    return Split(index.assign(patient="", number=-1, unit=0), images, np.ones((4, 8, 8), np.uint8))
+
+
+def joined(split, joining):
+    return PairBatches(masked(split), 3, 0, others=clear(split), joining=joining)
 
 
 def numbers(batches):
@@ -122,7 +127,7 @@ def numbers(batches):
 
 
 def test_images_without_tumour_join_with_an_empty_mask(mixed):
-    shown, filled = numbers(PairBatches(mixed, 3, 0, no_tumour=0.5))
+    shown, filled = numbers(joined(mixed, 2))
     np.testing.assert_array_equal(np.sort(shown[filled]), [0, 2, 5, 9])
     assert len(shown[~filled]) == 2
     assert set(shown[~filled]) <= {1, 4, 7, 8}  # row 2 has a mask of its own, rows 3 and 6 no label
@@ -131,23 +136,56 @@ def test_images_without_tumour_join_with_an_empty_mask(mixed):
 def test_they_are_drawn_anew_each_epoch_by_its_number_alone(mixed):
     seen = []
     for epoch in range(8):
-        batches = PairBatches(mixed, 3, 0, no_tumour=0.5)
+        batches = joined(mixed, 2)
         batches.shuffle(0)
         batches.shuffle(epoch)
         seen.append(np.concatenate(numbers(batches)))
-        fresh = PairBatches(mixed, 3, 0, no_tumour=0.5)
+        fresh = joined(mixed, 2)
         fresh.shuffle(epoch)
         np.testing.assert_array_equal(np.concatenate(numbers(fresh)), seen[-1])
     assert {row for epoch in seen for row in epoch[:6]} == {0, 1, 2, 4, 5, 7, 8, 9}
 
 
 def test_no_more_join_than_there_are(mixed):
-    assert len(PairBatches(mixed, 3, 0, no_tumour=5).rows) == 8
+    assert len(joined(mixed, 20).rows) == 8
 
 
 def test_without_any_the_order_is_as_it_was(mixed):
-    with_none, without = PairBatches(mixed, 3, 0, no_tumour=0.0), PairBatches(mixed, 3, 0)
+    with_none, without = joined(mixed, 0), PairBatches(masked(mixed), 3, 0)
     for batches in (with_none, without):
         batches.shuffle(2)
     np.testing.assert_array_equal(numbers(with_none)[0], numbers(without)[0])
     np.testing.assert_array_equal(np.sort(numbers(without)[0]), [0, 2, 5, 9])
+
+
+def numbered(split, units, patient=""):
+    """Return ten pairs a unit, whose slices are numbered through."""
+    return [Pair(split, 0, 0, -1 if patient else at, at // 10) for at in range(10 * units)]
+
+
+def test_folds_part_whole_units_that_follow_one_another(mixed):
+    parts = folds(numbered(mixed, 7, "named"), 3)
+    assert [sorted({pair.unit for pair in checked}) for _, checked in parts] == [[0, 1, 2], [3, 4], [5, 6]]
+    for learnt, checked in parts:
+        assert len(learnt) + len(checked) == 70
+        assert not {pair.unit for pair in learnt} & {pair.unit for pair in checked}
+
+
+def test_slices_numbered_near_those_checked_on_are_not_learnt_from(mixed):
+    (first, _), (middle, checked), (last, _) = folds(numbered(mixed, 9), 3)
+    assert [pair.number for pair in checked] == list(range(30, 60))
+    assert [pair.number for pair in middle] == [*range(17), *range(73, 90)]  # 13 slices each side are left out
+    assert [pair.number for pair in first] == list(range(43, 90))
+    assert [pair.number for pair in last] == list(range(47))
+
+
+def test_more_folds_than_units_are_refused(mixed):
+    with pytest.raises(InputError, match=r"train_unet.folds: .* patients or blocks with a mask, 2, received 3"):
+        folds(numbered(mixed, 2), 3)
+
+
+def test_a_named_patients_slices_have_no_number(mixed):
+    named = Split(mixed.index.assign(patient="p", number=5), mixed.images, mixed.masks)
+    assert {pair.number for pair in masked(named)} == {-1}
+    unnamed = Split(mixed.index.assign(number=5), mixed.images, mixed.masks)
+    assert {pair.number for pair in masked(unnamed)} == {5}

@@ -82,6 +82,11 @@ def test_numbered_slices_are_split_by_blocks_with_a_margin():
     assert (split == splits.LEFT_OUT).any()
 
 
+def test_blocks_are_counted_from_the_lowest_number():
+    rows = table(100, split="", label="", number=1 + np.arange(100))
+    assert splits.units(rows).value_counts().tolist() == [50, 50]  # and no single slice, number 100, apart
+
+
 def test_another_seed_draws_another_split():
     rows = table(60)
     assert assign(rows, seed=0)[0].tolist() == assign(rows, seed=0)[0].tolist()

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from conftest import tiny_params
 
-from brainmri import training, unet
+from brainmri import training, unet, unet_networks
 from brainmri.errors import ParamsError
 from brainmri.index import read_split
-from brainmri.pairs import PairBatches
+from brainmri.pairs import folds, masked
 from brainmri.params import check
 from stages import train_unet
 
@@ -46,7 +46,8 @@ def test_the_folder_holds_what_prediction_needs(trained, processed):
         "versions.json",
     ]  # fmt: skip
     assert (trained / "preprocess.json").read_bytes() == (processed / "train/preprocess.json").read_bytes()
-    assert list(pd.read_csv(trained / "curves.csv")) == ["epoch", "loss", "soft_dice", "val_loss", "val_soft_dice"]
+    curves = pd.read_csv(trained / "curves.csv")
+    assert list(curves) == ["network", "epoch", "loss", "soft_dice", "val_loss", "val_soft_dice"]
     assert not list((trained.parent / ".resume").glob("*"))
 
 
@@ -92,14 +93,40 @@ def test_the_choice_is_the_first_of_the_best_and_is_what_a_loaded_network_does(t
     assert unet.dice(truth[tumour], masks[tumour]).mean() == pytest.approx(best["dice"])
 
 
-def test_one_value_each_leaves_nothing_to_choose(processed, tmp_path):
+def test_one_value_each_leaves_nothing_to_choose(tmp_path):
     fixed = {"threshold": [0.25], "smallest_px": [3], "largest_only": [True], "fill_holes": [False]}
-    chosen, batches = params(cleaning=fixed, mirror=False), PairBatches(read_split(processed / "val"), 8)
-    train_unet.write_cleaning(tmp_path, chosen, train_unet.build(chosen, (32, 32, 3)), batches)
+    truth = np.ones((1, 4, 4), bool)
+    train_unet.write_cleaning(tmp_path, params(cleaning=fixed, mirror=False), truth, truth.astype(np.float32))
     assert json.loads((tmp_path / "postprocess.json").read_text()) == {
         "threshold": 0.25, "smallest_px": 3, "largest_only": True, "fill_holes": False, "mirror": False,
     }  # fmt: skip
     assert len(pd.read_csv(tmp_path / "choices.csv")) == 1
+
+
+def test_folds_answer_with_the_mean_of_networks_chosen_where_they_have_not_learnt(
+    processed, tmp_path, monkeypatch, capsys
+):
+    kept = []
+    mean = unet_networks.mean
+    monkeypatch.setattr(unet_networks, "mean", lambda unets: kept.extend(unets) or mean(unets))
+    folder = run(processed, tmp_path, folds=2)
+    splits = [read_split(processed / name) for name in ("train", "val")]
+    pairs = [pair for split in splits for pair in masked(split)]
+    images = np.stack([pair.image() for pair in pairs])
+    loaded = unet.load_unet(folder)
+    expected = np.mean([unet.model_probabilities(network, images, loaded.mirror) for network in kept], axis=0)
+    np.testing.assert_allclose(unet.unet_probabilities(loaded, images), expected, atol=1e-6)
+    assert pd.read_csv(folder / "curves.csv")["network"].value_counts().to_dict() == {1: 2, 2: 2}
+    out_of_fold = [
+        unet.clean(unet.model_probabilities(network, pair.image()[None], loaded.mirror)[0], loaded.cleaning)
+        for network, (_, checked) in zip(kept, folds(pairs, 2), strict=True)
+        for pair in checked
+    ]
+    truth = np.stack([pair.mask() for _, checked in folds(pairs, 2) for pair in checked]).astype(bool)
+    tumour = truth.any(axis=(1, 2))
+    scores = unet.dice(truth, np.stack(out_of_fold))[tumour]
+    assert scores.mean() == pytest.approx(pd.read_csv(folder / "choices.csv")["dice"].max())
+    assert f"over {tumour.sum()} slices with a tumour" in capsys.readouterr().out
 
 
 def test_a_pretrained_encoder_and_averaged_weights_are_trained_kept_and_answer_as_chosen(processed, tmp_path):

@@ -70,9 +70,10 @@ def test_its_decoder_hears_of_every_grid():
 def test_imagenet_weights_are_the_encoders_alone():
     weights = pretrained.imagenet_weights()
     model = unet_networks.lite0((64, 64, 3), [4, 8, 8, 8], 0.0, "imagenet")
-    stem = convolutions(model.get_layer("encoder"))[0]
+    encoder = model.get_layer("encoder")
+    stem = convolutions(encoder)[0]
     np.testing.assert_array_equal(np.asarray(stem.kernel)[2, 0, 1], weights["_conv_stem.weight"][:, 1, 2, 0])
-    variances = {layer.name: np.asarray(layer.moving_variance) for layer in model.get_layer("encoder").layers
+    variances = {layer.name: np.asarray(layer.moving_variance) for layer in encoder.layers
                  if isinstance(layer, keras.layers.BatchNormalization)}  # fmt: skip
     assert all((variance != 1).any() for variance in variances.values())
     other = unet_networks.lite0((64, 64, 3), [4, 8, 8, 8], 0.0, None)
@@ -84,6 +85,16 @@ def test_a_saved_network_answers_the_same(tmp_path):
     model, images = unet_networks.lite0((32, 32, 3), [4, 8, 8, 8], 0.1, None), pictures(2, 32)
     save_model(model, tmp_path / "model.keras")
     np.testing.assert_array_equal(answers(load_model(tmp_path / "model.keras"), images), answers(model, images))
+
+
+def test_the_mean_of_networks_is_the_mean_of_their_answers(tmp_path):
+    unets, images = [unet_networks.plain((32, 32, 3), [4, 8], 0.0) for _ in range(3)], pictures(2, 32)
+    whole = unet_networks.mean(unets)
+    expected = np.mean([answers(each, images) for each in unets], axis=0)
+    np.testing.assert_allclose(answers(whole, images), expected, rtol=1e-6)
+    save_model(whole, tmp_path / "model.keras")
+    np.testing.assert_array_equal(answers(load_model(tmp_path / "model.keras"), images), answers(whole, images))
+    assert unet_networks.mean(unets[:1]) is unets[0]
 
 
 def test_what_does_not_fit_the_pretrained_network_is_refused():
