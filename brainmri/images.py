@@ -72,7 +72,7 @@ def _on_black(picture: Image.Image) -> np.ndarray:
 
 
 def _look_closely(data: bytes) -> tuple[str, np.ndarray | None]:
-    """Return the mode that Pillow finds, and the picture where it is transparent; refuse several, and what is cut off."""
+    """Return the mode that Pillow finds, and the picture where it is transparent; refuse several and what is cut."""
     try:
         with Image.open(io.BytesIO(data)) as header:
             mode = str(header.mode)

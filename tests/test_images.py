@@ -107,7 +107,7 @@ def test_decode_refuses_a_file_that_is_cut_off(suffix):
 def test_decode_refuses_several_pages(kind):
     first, second = (Image.fromarray(np.full((8, 8), level, np.uint8)) for level in (10, 200))
     first.save(file := io.BytesIO(), kind, save_all=True, append_images=[second])
-    with pytest.raises(InputError, match="^a picture should have one page, received 2; save each"):
+    with pytest.raises(InputError, match=r"^a picture should have one page, received 2; save each"):
         images.decode(file.getvalue())
 
 
