@@ -12,6 +12,8 @@ from brainmri.params import read_yaml
 
 METRICS = ("data", "probe", "classify", "segment")
 PARTS = {"whole": "all", "twin_free": "twin-free", "neighbour_free": "neighbour-free"}
+PROBES = ("Nearest neighbour", "Metadata alone")
+METHODS = ("kmeans", "kmeans_brain", "unet")
 BEGIN, END = "<!-- results: made by `brainmri readme` -->", "<!-- /results -->"
 
 
@@ -55,18 +57,23 @@ def record_external(root: Path, name: str, command: str, result: dict[str, Any],
 def pages(root: Path) -> dict[Path, str]:
     """Return the text that each page with tables should have: that on disk, with its tables made from `results/`.
 
-    The README has the headline of every run, `docs/results.md` every class.
+    The README has a line a run, `docs/results.md` every part of the test set, every class and every method.
     """
     runs = [read_json(path) for path in sorted((root / "results").glob("*.json"))]
     others = [read_json(path) for path in sorted((root / "results").glob("external/*.json"))]
-    made = {"README.md": headline_tables(runs, others), "docs/results.md": _by_class(runs)}
+    made = {"README.md": headline_tables(runs, others), "docs/results.md": full_tables(runs)}
     return {root / name: with_tables(root / name, tables) for name, tables in made.items()}
 
 
 def headline_tables(runs: list[dict[str, Any]], others: list[dict[str, Any]]) -> str:
     """Return the Markdown tables of every run, of scores on sets from elsewhere, and the commands that made them."""
-    made = [_headline(runs), _external(others), _segmentation(runs), _commands([*runs, *others])]
+    made = [_headline(runs), _external(others), _dice_by_run(runs), _commands([*runs, *others])]
     return "\n\n".join(part for part in made if part)
+
+
+def full_tables(runs: list[dict[str, Any]]) -> str:
+    """Return the Markdown tables of every run by part of the test set, by class, and by method of segmentation."""
+    return "\n\n".join([_by_part(runs), _by_class(runs), _by_method(runs)])
 
 
 def with_tables(page: Path, tables: str) -> str:
@@ -85,16 +92,46 @@ def with_tables(page: Path, tables: str) -> str:
 
 
 def _headline(runs: list[dict[str, Any]]) -> str:
-    """Return one row a run and part of the test set: the classifier beside what knows nothing of tumours."""
+    """Return one row a run: the classifier on all test images and parts of them, beside what knows of no tumour."""
     rows = []
     for run in runs:
-        classify, probe = run["metrics"]["classify"], run["metrics"].get("probe", {})
+        classify = run["metrics"]["classify"]
+        rows.append(
+            [
+                run["name"],
+                *(_accuracy(classify, part) for part in PARTS),
+                _seeds(classify.get("repeats"), "whole"),
+                f"{classify['whole']['ece']:.3f}",
+                *_probes(run, "whole"),
+            ]
+        )
+    accuracies = [f"Accuracy, {called}" for called in PARTS.values()]
+    return markdown.table(
+        ["Run", *accuracies, "Mean of seeds ± SD", "ECE", "Nearest neighbour", "Metadata alone"], rows
+    )
+
+
+def _accuracy(classify: dict[str, Any], part: str) -> str:
+    if part not in classify:
+        return ""
+    scores = classify[part]
+    return f"{_interval(scores['accuracy'], classify['ci95'][part]['accuracy'])} of {scores['images']}"
+
+
+def _probes(run: dict[str, Any], part: str) -> list[str]:
+    """Return the accuracies of the nearest neighbour and of metadata alone, empty where they were not measured."""
+    probe = run["metrics"].get("probe", {})
+    found = (probe.get(name, {}).get(part, {}).get("accuracy") for name in ("nearest_neighbour", "metadata"))
+    return ["" if value is None else f"{value:.3f}" for value in found]
+
+
+def _by_part(runs: list[dict[str, Any]]) -> str:
+    rows = []
+    for run in runs:
+        classify = run["metrics"]["classify"]
         for part, called in PARTS.items():
             if part in classify:
                 scores, ends = classify[part], classify["ci95"][part]
-                beside = [
-                    probe.get(name, {}).get(part, {}).get("accuracy") for name in ("nearest_neighbour", "metadata")
-                ]
                 rows.append(
                     [
                         run["name"],
@@ -103,11 +140,11 @@ def _headline(runs: list[dict[str, Any]]) -> str:
                         _seeds(classify.get("repeats"), part),
                         _interval(scores["macro"]["f1"], ends["macro"]["f1"]),
                         f"{scores['ece']:.3f}",
-                        *("" if value is None else f"{value:.3f}" for value in beside),
+                        *_probes(run, part),
                     ]
                 )
     header = ["Run", "Test images", "Accuracy", "Mean of seeds ± SD", "Macro F1", "ECE"]
-    return markdown.table([*header, "Nearest neighbour", "Metadata alone"], rows)
+    return markdown.table([*header, *PROBES], rows)
 
 
 def _seeds(repeats: dict[str, Any] | None, part: str) -> str:
@@ -142,7 +179,19 @@ def _by_class(runs: list[dict[str, Any]]) -> str:
     return markdown.table(header, rows)
 
 
-def _segmentation(runs: list[dict[str, Any]]) -> str:
+def _dice_by_run(runs: list[dict[str, Any]]) -> str:
+    """Return one row for each run that scored every method: their mean Dice."""
+    rows = []
+    for run in runs:
+        scored = {method: run["metrics"]["segment"].get(method, {}) for method in METHODS}
+        if all("all" in scores for scores in scored.values()):
+            parts = [scores["all"]["dice"] for scores in scored.values()]
+            masked = str(scored["unet"]["images_with_tumour_mask"])
+            rows.append([run["name"], masked, *(_interval(part["mean"], part["mean_ci95"]) for part in parts)])
+    return markdown.table(["Run", "Masks", *(f"Mean Dice, {method}" for method in METHODS)], rows) if rows else ""
+
+
+def _by_method(runs: list[dict[str, Any]]) -> str:
     rows = []
     for run in runs:
         for method, scores in run["metrics"]["segment"].items():
