@@ -111,7 +111,11 @@ def _cases(place: Path) -> None:
 
 
 def _outlined(place: Path, method: str, image_id: str) -> np.ndarray:
-    from brainmri.galleries import outlined  # here and not at the top: it brings Matplotlib
+    # Here and not at the top, because it takes a second; and pyplot first, because `galleries` fails where the thread
+    # that warms the networks is halfway through importing it.
+    import matplotlib.pyplot  # noqa: F401
+
+    from brainmri.galleries import outlined
 
     split = read_split(place / "data/processed/test")
     at = split.index.index[split.index["image_id"] == image_id]

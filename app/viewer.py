@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, MutableMapping, Sequence
 from typing import Any, NamedTuple
 
+import matplotlib.pyplot  # noqa: F401 -- first: where Keras's thread is halfway through it, `brainmri.figures` fails
 import numpy as np
 import pandas as pd
 import streamlit as st
