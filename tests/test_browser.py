@@ -252,26 +252,3 @@ def test_two_revisions_are_compared_as_the_command_does(page, address):
     compare(page)
     expect(page.get_by_role("tabpanel").get_by_text("Simulated data: ").first).to_be_visible()
     keep(page, "run-compare")
-
-
-def test_the_page_can_be_used_by_the_keyboard_and_has_names_for_everything(page):
-    upload(page, ("scan.png", png()))
-    answered(page)
-    nameless = page.evaluate(
-        """() => [...document.querySelectorAll('button, input, [role=slider], [role=combobox], img, a')]
-            .filter(part => part.offsetParent !== null)
-            .filter(part => !(part.getAttribute('aria-label') || part.getAttribute('alt') || part.innerText
-                || part.getAttribute('aria-labelledby') || part.title || part.closest('label')))
-            .map(part => part.outerHTML.slice(0, 200))"""
-    )
-    assert nameless == []
-    page.get_by_role("radio", name="U-Net").focus()
-    page.keyboard.press("ArrowRight")
-    settled(page)
-    expect(page.get_by_role("radio", name="K-means inside the brain")).to_be_checked()
-    reached = set()
-    for _ in range(40):
-        page.keyboard.press("Tab")
-        reached.add(page.evaluate("(e => e.getAttribute('aria-label') || e.innerText)(document.activeElement)"))
-    for name in ("Window level", "Opacity of the outline", "Download the mask (PNG)"):
-        assert any(name in text for text in reached), reached
