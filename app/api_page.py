@@ -30,9 +30,9 @@ def _operation(title: str, operation: dict[str, Any]) -> list[Block]:
     if "requestBody" in operation:
         blocks.append(Text("The scan is sent as the field `file` of a form (`multipart/form-data`)."))
     if rows := [_parameter(part) for part in operation.get("parameters", [])]:
-        blocks.append(Table("In the address", ["Name", "Values", "At first", "What"], rows))
+        blocks.append(Table(f"In the address of {title}", ["Name", "Values", "At first", "What"], rows))
     answers = [[code, found["description"]] for code, found in operation["responses"].items()]
-    return [*blocks, Table("Answers", ["Status", "What"], answers)]
+    return [*blocks, Table(f"Answers to {title}", ["Status", "What"], answers)]
 
 
 def _parameter(part: dict[str, Any]) -> list[str]:

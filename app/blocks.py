@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from itertools import groupby
 
-import pandas as pd
 import streamlit as st
 
+from app import tables
 from app.words import plain, plain_but_code
 from brainmri.documents import Block, Heading, Items, Picture, Table, Text
 
@@ -32,8 +32,7 @@ def _show(block: Block) -> None:
             st.markdown("\n".join(f"- {plain_but_code(entry)}" for entry in entries))
         case Table(caption, header, rows):
             st.markdown(f"**{plain(caption)}**")
-            cells = [[plain(cell) for cell in row] for row in rows]
-            st.table(pd.DataFrame(cells, columns=list(header)).set_index(header[0]), alt=caption)
+            tables.show(caption, header, rows)
 
 
 def _show_pictures(pictures: Sequence[Picture]) -> None:

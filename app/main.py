@@ -2,15 +2,11 @@
 
 import streamlit as st
 
-from app import scans_page
+from app import scans_page, tables
 
 st.set_page_config(page_title="Brain MRI", layout="wide", initial_sidebar_state="collapsed")
 
-# Cells in one line each: a wide table scrolls by itself, where Streamlit would break every word of it on a phone.
-st.html(
-    "<style>[data-testid=stTable] :is(td, th, td *, th *), [data-testid=stMarkdown] :is(td, th)"
-    " { white-space: nowrap !important } [data-testid=stMarkdown] table { display: block; overflow-x: auto }</style>"
-)
+st.html(f"<style>{tables.STYLE}</style>")
 
 
 def show_run() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import blocks
+from app import blocks, tables
 from app.trained import root
 from app.words import plain
 from brainmri import card_data, card_scores, model_card, scan_facts
@@ -82,7 +82,9 @@ def _params(place: Path) -> None:
     path = place / "params.yaml"
     if not path.exists():
         raise ArtifactError(f"{path}: no such file; name the project's folder with BRAINMRI_ROOT")
-    st.code(path.read_text(), "yaml")
+    # In one colour and with lines broken: Streamlit's colours of YAML are too pale on white, and its frame for code
+    # cannot be scrolled by the keyboard.
+    st.code(path.read_text(), None, wrap_lines=True)
 
 
 def _cases(place: Path) -> None:
@@ -107,11 +109,16 @@ def _cases(place: Path) -> None:
     st.image(_outlined(place, method, str(chosen["image_id"])), alt="The slice with both outlines", output_format="PNG")
     st.caption("Prediction in orange, truth in blue, on the grid that the network sees. Not for clinical use.")
     shown = ["image_id", "label", "dice", "hd95", "truth_px", "area_px"]
-    st.dataframe(own[shown].round({"dice": 3, "hd95": 1}), hide_index=True, height=320)
+    table = own[shown].round({"dice": 3, "hd95": 1})
+    st.dataframe(table, hide_index=True, height=320, alt="Scores of each image, the worst first")
 
 
 def _outlined(place: Path, method: str, image_id: str) -> np.ndarray:
-    from brainmri.galleries import outlined  # here and not at the top: it brings Matplotlib
+    # Here and not at the top, because it takes a second; and pyplot first, because `galleries` fails where the thread
+    # that warms the networks is halfway through importing it.
+    import matplotlib.pyplot  # noqa: F401
+
+    from brainmri.galleries import outlined
 
     split = read_split(place / "data/processed/test")
     at = split.index.index[split.index["image_id"] == image_id]
@@ -130,7 +137,7 @@ def _compare(place: Path) -> None:
         left, right = st.columns(2)
         a = left.selectbox("A", names, 0, accept_new_options=True, help="A commit, branch, tag or DVC experiment")
         b = right.selectbox("B", names, len(names) - 1, accept_new_options=True, help="`workspace`: the folder as is")
-        asked = st.form_submit_button("Compare", type="primary")
+        asked = st.form_submit_button("Compare")  # not a primary one: white letters are too pale on dark's colour
     if asked and a and b:
         # Here and not at the top: DVC takes a second to import.
         from brainmri.compare import compare
@@ -138,7 +145,7 @@ def _compare(place: Path) -> None:
 
         with st.spinner("Comparing"), _comparing:
             text = as_markdown(compare(place, a.split()[0], b.split()[0]))
-        st.markdown(text)
+        tables.show_markdown(text, "The two revisions")
         st.download_button("Download the comparison (Markdown)", text, "comparison.md", on_click="ignore")
 
 

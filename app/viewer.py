@@ -5,12 +5,13 @@ import json
 from collections.abc import Callable, MutableMapping, Sequence
 from typing import Any, NamedTuple
 
+import matplotlib.pyplot  # noqa: F401 -- first: where Keras's thread is halfway through it, `brainmri.figures` fails
 import numpy as np
 import pandas as pd
 import streamlit as st
 from PIL import Image
 
-from app import batch
+from app import batch, tables
 from app.words import plain
 from brainmri import pictures, predictions, volumes
 from brainmri.answers import Answer, as_dict, display_window, evidence
@@ -39,7 +40,9 @@ FACTS = {
     "tr_ms": "Repetition time, ms",
     "te_ms": "Echo time, ms",
 }
-
+# Of the charts' colours those with a contrast of 3 to 1 and more on white and on the dark page (WCAG 1.4.11).
+LINES = [COLOURS[at] for at in (0, 5, 2, 3)]
+DASHES = [[1, 0], [6, 2], [3, 2], [8, 2, 2, 2]]  # px drawn and left out; shorter ones blur to a pale line
 
 Heat = Callable[[int], np.ndarray]  # slice to its map of evidence
 
@@ -114,7 +117,8 @@ def table(outcomes: Sequence[Answer | batch.Failed], classes: list[str]) -> None
     columns = [name for name in predictions.columns(classes) if name not in ("mask", "overlay", "note")]
     found = pd.DataFrame(rows, columns=columns)
     st.header(f"{len(found)} scans")
-    st.dataframe(found.dropna(axis="columns", how="all"), hide_index=True, height=min(420, 38 + 36 * len(found)))
+    height = min(420, 38 + 36 * len(found))
+    st.dataframe(found.dropna(axis="columns", how="all"), hide_index=True, height=height, alt="Answers for each scan")
     written = found.assign(note=volumes.NOT_CLINICAL, name=[_inert(name) for name in found["name"]])
     st.download_button(
         "Download the table (CSV)", written.to_csv(index=False), "answers.csv", "text/csv", on_click="ignore"
@@ -232,10 +236,28 @@ def _along(found: Answer) -> None:
     shares = pd.DataFrame(found.slice_probabilities, columns=list(found.probabilities))
     shares.index = pd.RangeIndex(1, len(shares) + 1, name="slice")
     st.markdown("**Probabilities of each slice**")
-    colours: list[Any] = [COLOURS[at % len(COLOURS)] for at in range(len(shares.columns))]  # those of the charts
-    st.line_chart(shares, height=220, x_label="slice", y_label="probability", color=colours)
+    long = shares.melt(var_name="class", value_name="probability", ignore_index=False).reset_index()
+    st.vega_lite_chart(long, _lines(list(shares)), height=280, theme=None, alt="Lines: probabilities of each slice")
     with st.expander("The same as a table"):
-        st.dataframe(shares.round(3), height=240)
+        st.dataframe(shares.round(3), height=240, alt="Probabilities of each slice")
+
+
+def _lines(classes: list[str]) -> dict[str, Any]:
+    """Return a Vega-Lite chart of lines told apart by colour and dash, with its words in the page's own colour.
+
+    `st.line_chart` draws words too pale to read on white, and marks without a name for a screen reader.
+    """
+    scale = {"domain": classes, "range": [LINES[at % len(LINES)] for at in range(len(classes))]}
+    return {
+        "mark": "line",
+        "encoding": {
+            "x": {"field": "slice", "type": "quantitative", "axis": {"tickMinStep": 1, "grid": False}},
+            "y": {"field": "probability", "type": "quantitative", "scale": {"domain": [0, 1]}},
+            "color": {"field": "class", "type": "nominal", "scale": scale},
+            "strokeDash": {"field": "class", "type": "nominal", "scale": {"domain": classes, "range": DASHES}},
+        },
+        "config": {"legend": {"orient": "bottom", "title": None, "columns": 2}},
+    }
 
 
 def _take_away(found: Answer) -> None:
@@ -254,7 +276,7 @@ def _take_away(found: Answer) -> None:
 def _metadata(known: dict[str, Any]) -> None:
     rows = [(title, _said(known[name])) for name, title in FACTS.items() if name in known]
     with st.expander("Metadata"):
-        st.table(pd.DataFrame(rows, columns=["Fact", "Value"]).set_index("Fact"), alt="Metadata of the scan")
+        tables.show("Metadata of the scan", ["Fact", "Value"], rows)
         st.caption("Fields that name a person are never read.")
 
 

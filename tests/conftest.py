@@ -1,6 +1,8 @@
 """A small generated set, taken through the stages once for all the tests that look at what they write."""
 
 import shutil
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
@@ -161,17 +163,60 @@ def small_repository(tmp_path_factory):
     return place
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
     """A headless Chromium or Chrome of this machine, driven by playwright."""
     from servers import require
 
+    require(find_spec("playwright"), "playwright (requirements-all.lock)")
     found = [path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))]
     require(found, "chromium")
-    playwright = pytest.importorskip("playwright.sync_api", reason="requirements-all.lock is needed")
+    from playwright.sync_api import expect, sync_playwright
+
+    expect.set_options(timeout=60_000)  # on a busy machine five seconds are not enough
     # Without the last four it looks for its maker's hosts at every start.
     quiet = ["--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
-    with playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=found[0], args=["--no-sandbox", "--disable-gpu", *quiet])
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", *quiet]
+    with sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=found[0], args=flags)
         yield started
         started.close()
+
+
+@pytest.fixture(scope="module")
+def address(browser, finished_project, tmp_path_factory):
+    """The page of a finished tiny project, served on loopback."""
+    from servers import free_port, running
+
+    port, log = free_port(), tmp_path_factory.mktemp("page") / "log"
+    words = [sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.port", str(port)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BRAINMRI_ROOT", str(finished_project))
+        patch.chdir(PARAMS.parent)  # Streamlit reads .streamlit/config.toml in the folder that it is started in
+        with running(words, port, log):
+            yield f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture
+def visit(browser, address):
+    """Open the page in a session of its own, given options of the browser; it must ask nothing of any other host."""
+    contexts, asked = [], set()
+
+    def opened(path="/", **options):
+        contexts.append(browser.new_context(accept_downloads=True, **options))
+        page = contexts[-1].new_page()
+        page.on("request", lambda request: asked.add(request.url))
+        page.goto(f"{address}{path}")
+        return page
+
+    yield opened
+    for context in contexts:
+        assert context.pages[0].get_by_test_id("stException").count() == 0
+        context.close()
+    assert [url for url in asked if not url.startswith((address, "data:", "blob:"))] == []
+
+
+@pytest.fixture
+def page(visit):
+    """The page on a desk's screen."""
+    return visit(viewport={"width": 1280, "height": 900})

@@ -1,5 +1,9 @@
 """The pages where files are missing: a sentence each, and what can be shown is shown."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from servers import require
 
@@ -10,6 +14,21 @@ except ImportError:
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 WAIT_S = 300
+ROOT = Path(__file__).parent.parent
+# Another thread, such as the one that warms the networks, is halfway through importing Matplotlib's pyplot.
+IMPORTED_MEANWHILE = """
+import sys, threading, time
+import app.batch, app.run_page, brainmri.models, brainmri.predictions
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == "matplotlib._pylab_helpers":
+            halfway.set()
+            time.sleep(2)
+halfway = threading.Event()
+sys.meta_path.insert(0, Slow())
+threading.Thread(target=__import__, args=["matplotlib.pyplot"]).start()
+halfway.wait()
+"""
 
 
 @pytest.fixture
@@ -62,3 +81,14 @@ def test_what_there_is_of_a_run_is_shown(place):
     page = AppTest.from_function(run, default_timeout=WAIT_S).run()
     assert page.code[0].value == "train:\n  seed: 0"
     assert len(page.error) == 2
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["import app.viewer", "from app import run_page; run_page._outlined(run_page.Path('gone'), 'unet', '0')"],
+)
+def test_a_visitor_who_comes_while_keras_imports_pyplot_sees_no_error(place, statement):
+    words = [sys.executable, "-c", f"{IMPORTED_MEANWHILE}\n{statement}"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "partially initialized" not in done.stderr
+    assert done.returncode == 0 or "ArtifactError" in done.stderr, done.stderr  # there is no such run

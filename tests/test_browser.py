@@ -5,81 +5,20 @@ Pictures of each page at the width of a desk and of a phone are left in `test-ar
 
 import gzip
 import io
-import os
 import re
-import sys
 import zipfile
 from pathlib import Path
 
-import cv2
 import nibabel
 import numpy as np
 import pytest
 from conftest import draw_scan
 from scan_files import PERSON, dicom_bytes, dicom_series, nifti_bytes
-from servers import free_port, require, running
-
-try:
-    from playwright.sync_api import expect, sync_playwright
-except ImportError:
-    sync_playwright = None
+from visits import TABS, WAIT_MS, WIDTHS, answered, compare, expect, open_tab, png, settled, unroll, upload
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 ROOT = Path(__file__).parent.parent
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync"),
-]
-WIDTHS = {"desk": (1280, 900), "phone": (390, 844)}
 AFFINE = np.diag([-1.0, -1.0, 3.0, 1])
-WAIT_MS = 180_000  # for what comes after the networks have loaded, on a busy machine
-
-
-@pytest.fixture(scope="module")
-def address(finished_project, tmp_path_factory):
-    """The page of a finished tiny project, served on loopback."""
-    require(sync_playwright is not None, "playwright (requirements-all.lock)")
-    require(CHROMIUM.exists(), "Chromium (chromium)")
-    port, log = free_port(), tmp_path_factory.mktemp("page") / "log"
-    os.environ["BRAINMRI_ROOT"] = str(finished_project)
-    before = Path.cwd()
-    os.chdir(ROOT)  # Streamlit reads .streamlit/config.toml in the folder that it is started in
-    try:
-        words = [sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.port", str(port)]
-        with running(words, port, log):
-            yield f"http://127.0.0.1:{port}"
-    finally:
-        os.chdir(before)
-        del os.environ["BRAINMRI_ROOT"]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    require(sync_playwright is not None and CHROMIUM.exists(), "playwright and Chromium")
-    expect.set_options(timeout=WAIT_MS / 3)  # where no other is given; on a busy machine five seconds are not enough
-    with sync_playwright() as driver:
-        running_browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        yield running_browser
-        running_browser.close()
-
-
-@pytest.fixture
-def page(browser, address):
-    """The page in a session of its own; it must ask nothing of any other host."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
-    asked = set()
-    shown = context.new_page()
-    shown.on("request", lambda request: asked.add(request.url))
-    shown.goto(address)
-    yield shown
-    expect(shown.get_by_test_id("stException")).to_have_count(0)
-    context.close()
-    assert [url for url in asked if not url.startswith((address, "data:", "blob:"))] == []
-
-
-def png(seed=1, label="glioma", suffix=".png"):
-    return bytes(cv2.imencode(suffix, draw_scan(np.random.default_rng(seed), label)[0])[1])
 
 
 def stack():
@@ -95,23 +34,6 @@ def zipped(files):
         for at, data in enumerate(files):
             archive.writestr(f"series/im{at}", data)
     return place.getvalue()
-
-
-def upload(page, *files):
-    """Bring files, each a name and its bytes."""
-    payloads = [{"name": name, "mimeType": "application/octet-stream", "buffer": data} for name, data in files]
-    page.locator("input[type=file]").set_input_files(payloads)
-
-
-def answered(page):
-    """Wait for an answer and for the page to come to rest."""
-    expect(page.get_by_text(re.compile(r"Answered in \d"))).to_be_visible(timeout=WAIT_MS)
-    settled(page)
-
-
-def settled(page):
-    page.wait_for_timeout(300)
-    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0, timeout=WAIT_MS)
 
 
 def picture(page):
@@ -137,9 +59,7 @@ def keep(page, name):
     for width, (across, down) in WIDTHS.items():
         page.set_viewport_size({"width": across, "height": down})
         settled(page)
-        height = page.evaluate("Math.max(...[...document.querySelectorAll('main, section')].map(e => e.scrollHeight))")
-        page.set_viewport_size({"width": across, "height": max(down, min(int(height) + 80, 6000))})
-        settled(page)
+        unroll(page)
         page.wait_for_function("[...document.images].every(image => image.complete)")
         page.screenshot(path=str(folder / f"{name}-{width}.png"))
         assert page.evaluate("document.documentElement.scrollWidth") <= across  # nothing is cut off at the side
@@ -322,48 +242,13 @@ def test_the_run_page(page, address):
     page.goto(f"{address}/run")
     expect(page.get_by_role("heading", name="What the run found")).to_be_visible(timeout=WAIT_MS)
     expect(page.get_by_text("Simulated data: every scan was made by this project")).to_be_visible(timeout=WAIT_MS)
-    parts = {
-        "Scores": "By class, whole test set",
-        "Data": "Images by split and class",
-        "Twins and probes": "Pairs of twins (near-duplicates)",
-        "Calibration": "Temperature scaling",
-        "Outlines": "K-means inside the brain, on the grid",
-        "Cases": "Prediction in orange, truth in blue",
-        "Params": "learning_rate",
-    }
-    for title, words in parts.items():
-        page.get_by_role("tab", name=title, exact=True).click()
-        expect(page.get_by_role("tabpanel").get_by_text(words).first).to_be_visible(timeout=WAIT_MS)
+    for title in TABS:
+        open_tab(page, title)
         keep(page, f"run-{title.lower().replace(' ', '-')}")
 
 
 def test_two_revisions_are_compared_as_the_command_does(page, address):
     page.goto(f"{address}/run")
-    page.get_by_role("tab", name="Compare").click()
-    page.get_by_role("button", name="Compare").click()
-    expect(page.get_by_role("tabpanel").get_by_text("Simulated data: ").first).to_be_visible(timeout=WAIT_MS)
-    expect(page.get_by_role("button", name="Download the comparison (Markdown)")).to_be_visible(timeout=WAIT_MS)
+    compare(page)
+    expect(page.get_by_role("tabpanel").get_by_text("Simulated data: ").first).to_be_visible()
     keep(page, "run-compare")
-
-
-def test_the_page_can_be_used_by_the_keyboard_and_has_names_for_everything(page):
-    upload(page, ("scan.png", png()))
-    answered(page)
-    nameless = page.evaluate(
-        """() => [...document.querySelectorAll('button, input, [role=slider], [role=combobox], img, a')]
-            .filter(part => part.offsetParent !== null)
-            .filter(part => !(part.getAttribute('aria-label') || part.getAttribute('alt') || part.innerText
-                || part.getAttribute('aria-labelledby') || part.title || part.closest('label')))
-            .map(part => part.outerHTML.slice(0, 200))"""
-    )
-    assert nameless == []
-    page.get_by_role("radio", name="U-Net").focus()
-    page.keyboard.press("ArrowRight")
-    settled(page)
-    expect(page.get_by_role("radio", name="K-means inside the brain")).to_be_checked()
-    reached = set()
-    for _ in range(40):
-        page.keyboard.press("Tab")
-        reached.add(page.evaluate("(e => e.getAttribute('aria-label') || e.innerText)(document.activeElement)"))
-    for name in ("Window level", "Opacity of the outline", "Download the mask (PNG)"):
-        assert any(name in text for text in reached), reached
