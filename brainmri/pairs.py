@@ -51,7 +51,10 @@ def _pairs(split: Split, chosen: np.ndarray) -> list[Pair]:
 
 
 def folds(pairs: Sequence[Pair], count: int) -> list[tuple[list[Pair], list[Pair]]]:
-    """Part pairs for cross-validation: whole units, and those that follow one another in one part.
+    """Part pairs for cross-validation by whole units, which are dealt out in turn.
+
+    In turn, because sets are sorted: a part of units that follow one another would hold most of one kind of tumour, and
+    whoever is checked on it would not have learnt that kind.
 
     Returns
     -------
@@ -70,7 +73,7 @@ def folds(pairs: Sequence[Pair], count: int) -> list[tuple[list[Pair], list[Pair
             f"train_unet.folds: should be at most the patients or blocks with a mask, {len(units)}, received {count}"
         )
     result = []
-    for part in np.array_split(units, count):
+    for part in (units[start::count] for start in range(count)):
         checked = [pair for pair in pairs if pair.unit in part]
         numbers = np.array([pair.number for pair in checked if pair.number >= 0])
         learnt = [pair for pair in pairs if pair.unit not in part and _is_far(pair, numbers)]

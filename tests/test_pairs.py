@@ -163,20 +163,20 @@ def numbered(split, units, patient=""):
     return [Pair(split, 0, 0, -1 if patient else at, at // 10) for at in range(10 * units)]
 
 
-def test_folds_part_whole_units_that_follow_one_another(mixed):
+def test_folds_deal_out_whole_units_in_turn(mixed):
     parts = folds(numbered(mixed, 7, "named"), 3)
-    assert [sorted({pair.unit for pair in checked}) for _, checked in parts] == [[0, 1, 2], [3, 4], [5, 6]]
+    assert [sorted({pair.unit for pair in checked}) for _, checked in parts] == [[0, 3, 6], [1, 4], [2, 5]]
     for learnt, checked in parts:
         assert len(learnt) + len(checked) == 70
         assert not {pair.unit for pair in learnt} & {pair.unit for pair in checked}
 
 
 def test_slices_numbered_near_those_checked_on_are_not_learnt_from(mixed):
-    (first, _), (middle, checked), (last, _) = folds(numbered(mixed, 9), 3)
-    assert [pair.number for pair in checked] == list(range(30, 60))
-    assert [pair.number for pair in middle] == [*range(17), *range(73, 90)]  # 13 slices each side are left out
-    assert [pair.number for pair in first] == list(range(43, 90))
-    assert [pair.number for pair in last] == list(range(47))
+    blocks = [Pair(mixed, 0, 0, at, at // 50) for at in range(200)]
+    (first, checked), (second, _) = folds(blocks, 2)
+    assert [pair.number for pair in checked] == [*range(50), *range(100, 150)]
+    assert [pair.number for pair in first] == [*range(63, 87), *range(163, 200)]  # 13 slices each side are left out
+    assert [pair.number for pair in second] == [*range(37), *range(113, 137)]
 
 
 def test_more_folds_than_units_are_refused(mixed):
