@@ -1,4 +1,7 @@
-"""Training the seed's network (convolutions of 32 and 64 filters, a dense layer of 128) beside the usual ways to do it.
+"""Training beside the usual ways to do it, of the seed's network and of the default one.
+
+The seed's has convolutions of 32 and 64 filters and a dense layer of 128; the default, `residual`, has batch
+normalisation.
 
 Every side trains the same network with Adam at 0.001 in batches of 32, and varies images anew in every epoch by
 rotation, flip, zoom, shift and brightness. The input path is what each side does without the network. The roofline is
@@ -9,6 +12,7 @@ import argparse
 import subprocess
 import tempfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +41,8 @@ from benchmarks.common import (
 )
 from brainmri.batches import ImageBatches, targets
 from brainmri.manifest import SourceImage
-from brainmri.networks import cnn
+from brainmri.networks import cnn, residual
+from brainmri.normalization import fused
 
 BATCH = 32
 SEED_ACCURACY = 0.9161  # what the project that this one began from reports
@@ -58,6 +63,12 @@ def own_network(shape: tuple[int, ...]) -> keras.Model:
     return model
 
 
+def default_network(shape: tuple[int, ...]) -> keras.Model:
+    model = residual(shape, len(CLASSES), **PARAMS["train"]["residual"], dropout=PARAMS["train"]["dropout"])
+    model.compile(keras.optimizers.Adam(1e-3), "categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
 def ours(pixels: np.ndarray, labels: np.ndarray, seed: int = 0) -> ImageBatches:
     return ImageBatches([pixels], np.arange(len(pixels)), targets(labels, len(CLASSES)), BATCH, seed, SAME)
 
@@ -65,10 +76,11 @@ def ours(pixels: np.ndarray, labels: np.ndarray, seed: int = 0) -> ImageBatches:
 def our_epoch(model: keras.Model | None, batches: ImageBatches, epoch: int = 0) -> None:
     """Take the steps of `training.fit`."""
     batches.shuffle(epoch)
-    for at in range(len(batches)):
-        batch = batches[at]
-        if model is not None:
-            {name: float(value) for name, value in model.train_on_batch(*batch, return_dict=True).items()}
+    with fused(model) if model is not None else nullcontext():
+        for at in range(len(batches)):
+            batch = batches[at]
+            if model is not None:
+                {name: float(value) for name, value in model.train_on_batch(*batch, return_dict=True).items()}
 
 
 def recipe(pixels: np.ndarray, labels: np.ndarray) -> Any:
@@ -132,16 +144,20 @@ def training_gflop(model: keras.Model) -> float:
     return 3 * sum(forward) - forward[0]
 
 
-def speed(found: list[SourceImage], precision: str, args: argparse.Namespace) -> list[list[str]]:
+def speed(
+    found: list[SourceImage], name: str, make: Callable[..., keras.Model], precision: str, args: argparse.Namespace
+) -> list[list[str]]:
+    """Measure one network's training at one precision; PyTorch's side has the seed's network alone."""
     keras.mixed_precision.set_dtype_policy(precision)
     pixels, labels = arrays(found, "train")
     count = min(len(pixels), MOST) // BATCH * BATCH
     pixels, labels = pixels[:count], labels[:count]
-    models = [network(pixels.shape[1:]) for _ in range(3)]
+    models = [make(pixels.shape[1:]) for _ in range(3)]
+    with_torch = args.torch_python and make is network
     mine, flow = ours(pixels, labels), recipe(pixels, labels)
     convolve, gflop = roofline(precision)
-    with tempfile.TemporaryDirectory() as name:
-        (folder := Path(name) / "classes").mkdir()
+    with tempfile.TemporaryDirectory() as place:
+        (folder := Path(place) / "classes").mkdir()
         files = directory(pixels, labels, folder)
         sides: dict[str, Callable[[], Any]] = {
             "ours": lambda: our_epoch(models[0], mine),
@@ -150,21 +166,19 @@ def speed(found: list[SourceImage], precision: str, args: argparse.Namespace) ->
         }
         inputs = [lambda: our_epoch(None, mine), lambda: [next(flow) for _ in range(len(flow))], lambda: list(files)]
         alone = {f"{side}: input": work for side, work in zip(list(sides), inputs, strict=True)}
-        if args.torch_python:
-            sides["PyTorch"] = torch_side(args.torch_python, precision, pixels, labels, Path(name))
+        if with_torch:
+            sides["PyTorch"] = torch_side(args.torch_python, precision, pixels, labels, Path(place))
         seconds = in_turns(sides | alone | {"roofline": convolve}, args.rounds)
     peak = gflop / float(np.median(seconds["roofline"]))
     work = training_gflop(models[0]) * count
-    rows = [row(seconds, side, precision, count, work, peak) for side in sides]
-    return rows if args.torch_python else [*rows, [precision, "PyTorch", *["skipped: no --torch-python"] * 4]]
+    return [[name, precision, *row(seconds, side, count, work, peak)] for side in sides]
 
 
-def row(seconds: Rounds, side: str, precision: str, count: int, gflop: float, peak: float) -> list[str]:
+def row(seconds: Rounds, side: str, count: int, gflop: float, peak: float) -> list[str]:
     used = float(np.median(seconds[side]))
     alone = seconds.get(f"{side}: input")
     share = f"{np.median(alone) / used:.0%}" if alone else "not measured"
     return [
-        precision,
         side,
         rate(seconds, side, count),
         ratio(seconds, side, "ours"),
@@ -221,10 +235,17 @@ def accuracy(args: argparse.Namespace, most: int = 25) -> list[list[str]]:
 
 def run(args: argparse.Namespace) -> str:
     found = images(args)
-    header = ("precision", "side", "images per CPU second", "CPU seconds, ours = 1", "input path", "of the roofline")
+    header = (
+        *("network", "precision", "side", "images per CPU second"),
+        *("CPU seconds, ours = 1", "input path", "of the roofline"),
+    )
+    nets = (("the seed's", network), ("`residual`", default_network))
+    rows = [
+        line for name, make in nets for precision in PRECISIONS for line in speed(found, name, make, precision, args)
+    ]
     return (
         "## Training\n\n"
-        + table(header, [row for precision in PRECISIONS for row in speed(found, precision, args)])
+        + table(header, rows)
         + f"\nUntil an accuracy of {SEED_ACCURACY} on a sixth of the training images, held out, float32:\n\n"
         + table(("seed", "side", "CPU seconds", "epochs"), accuracy(args))
     )

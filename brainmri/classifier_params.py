@@ -54,6 +54,7 @@ class Lite0(Section):
     """EfficientNet-Lite0."""
 
     weights: Literal["imagenet"] | None
+    side: Annotated[int, Field(ge=32, le=1024, multiple_of=32)] | None
 
 
 class ClassifierParams(Section):

@@ -118,12 +118,26 @@ def application(
 
 
 def lite0(
-    input_shape: tuple[int, int, int], classes: int, weights: str | None, dropout: float, columns: int = 0
+    input_shape: tuple[int, int, int],
+    classes: int,
+    weights: str | None,
+    side: int | None,
+    dropout: float,
+    columns: int = 0,
 ) -> keras.Model:
-    """Build a classifier on EfficientNet-Lite0; `weights` is `imagenet`, of the extra `pretrained`, or None."""
+    """Build a classifier on EfficientNet-Lite0.
+
+    Parameters
+    ----------
+    weights : str or None
+        `imagenet`, of the extra `pretrained`, or None for a random start.
+    side : int or None
+        Grid that the network itself brings the images to before the backbone, px; None leaves them as they are.
+    """
     inputs = keras.Input(input_shape)
     x = inputs if input_shape[2] == 3 else layers.Conv2D(3, 1)(inputs)
-    backbone = pretrained.lite0((*input_shape[:2], 3), pretrained.imagenet_weights() if weights else None)
+    x = pretrained.enlarged(x, side)
+    backbone = pretrained.lite0(x.shape[1:], pretrained.imagenet_weights() if weights else None)
     return _classifier(inputs, layers.GlobalAveragePooling2D()(backbone(x)), classes, dropout, columns, "lite0")
 
 

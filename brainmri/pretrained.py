@@ -12,7 +12,7 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import layers
+from keras import layers, ops
 
 from brainmri.errors import InputError
 
@@ -67,6 +67,15 @@ def lite0(input_shape: tuple[int, int, int], weights: dict[str, np.ndarray] | No
         for layer, names in given:
             layer.set_weights([_as_keras(weights[name], layer) for name in names])
     return model
+
+
+def enlarged(x: keras.KerasTensor, side: int | None) -> keras.KerasTensor:
+    """Return images (N, S, S, 3) on a grid of `side` px, interpolated linearly; with None as they are.
+
+    The weights were learnt from images of 224 px: what they know the shape of is larger than in one of 128 px.
+    """
+    # Not `layers.Resizing`: a model that has one is called as in training unless it is told not to (Keras 3.15).
+    return x if side is None else ops.image.resize(x, (side, side))
 
 
 def _block(

@@ -20,6 +20,7 @@ from tqdm import tqdm
 from brainmri import closure
 from brainmri.errors import TrainingError
 from brainmri.files import new_directory, write_table
+from brainmri.normalization import fused
 
 
 class Batches(Protocol):
@@ -93,7 +94,8 @@ def fit(
             break
         train.shuffle(epoch)
         _seed_layers(model, seed, epoch)
-        learnt = _pass(_step(model, plan, epoch, len(train)), train, f"epoch {epoch + 1}/{plan.epochs}")
+        with fused(model):
+            learnt = _pass(_step(model, plan, epoch, len(train)), train, f"epoch {epoch + 1}/{plan.epochs}")
         with averaged(model):
             checked = _pass(model.test_on_batch, val, "validation")
             row = {"epoch": epoch + 1, **learnt, **{f"val_{name}": value for name, value in checked.items()}}

@@ -15,7 +15,7 @@ References
 from collections.abc import Sequence
 
 import keras
-from keras import layers
+from keras import layers, ops
 
 from brainmri import pretrained
 from brainmri.errors import InputError
@@ -49,7 +49,9 @@ def plain(input_shape: tuple[int, int, int], widths: Sequence[int], dropout: flo
     return keras.Model(inputs, _decoder(x, skips[:-1], dropout), name="unet")
 
 
-def lite0(input_shape: tuple[int, int, int], widths: Sequence[int], dropout: float, weights: str | None) -> keras.Model:
+def lite0(
+    input_shape: tuple[int, int, int], widths: Sequence[int], dropout: float, weights: str | None, side: int | None
+) -> keras.Model:
     """Build a U-Net whose encoder is EfficientNet-Lite0 and whose decoder is small.
 
     A skip takes the last that the encoder has on a grid, which is the widened input of the block that halves it.
@@ -59,31 +61,38 @@ def lite0(input_shape: tuple[int, int, int], widths: Sequence[int], dropout: flo
     input_shape : tuple of int
         S, S, C.
     widths : sequence of int
-        Channels of the decoder on each grid, from the finest, S / 2, on: four of them.
+        Channels of the decoder on each grid, from the finest, half the encoder's, on: four of them.
     dropout : float
         Share of the channels of the coarsest grid that are left out in a training step.
     weights : str or None
         `imagenet`, of the extra `pretrained`, or None for a random start.
+    side : int or None
+        Grid that the network itself brings the images to before the encoder, and its answer back from, px; None
+        leaves them as they are.
 
     Raises
     ------
     InputError
-        If S is no multiple of 32, there are not four widths, or the extra is not installed.
+        If the encoder's side is no multiple of 32, there are not four widths, or the extra is not installed.
     """
     if len(widths) != LITE0_SKIPS:
         raise InputError(
             f"train_unet.widths: should be {LITE0_SKIPS} for the encoder lite0, one for each of its grids, "
             f"received {list(widths)}"
         )
-    _require_side(input_shape[0], LITE0_SKIPS + 1, "the encoder lite0; use plain")
+    _require_side(side or input_shape[0], LITE0_SKIPS + 1, "the encoder lite0; use plain")
     inputs = keras.Input(input_shape)
     x = inputs if input_shape[2] == 3 else layers.Conv2D(3, 1)(inputs)
-    encoder = pretrained.lite0((*input_shape[:2], 3), pretrained.imagenet_weights() if weights else None)
+    x = pretrained.enlarged(x, side)
+    encoder = pretrained.lite0(x.shape[1:], pretrained.imagenet_weights() if weights else None)
     last = {layer.output.shape[1]: layer.output for layer in encoder.layers}  # on each grid, by its side
-    sides = [input_shape[0] // 2**halvings for halvings in range(1, LITE0_SKIPS + 2)]
+    sides = [x.shape[1] // 2**halvings for halvings in range(1, LITE0_SKIPS + 2)]
     *given, x = keras.Model(encoder.input, [last[side] for side in sides], name="encoder")(x)
     skips = [_convolution(skip, width, kernel=1) for skip, width in zip(given, widths, strict=True)]
-    return keras.Model(inputs, _decoder(x, skips, dropout), name="unet_lite0")
+    answer = _decoder(x, skips, dropout)
+    if side is not None:
+        answer = ops.image.resize(answer, input_shape[:2])
+    return keras.Model(inputs, answer, name="unet_lite0")
 
 
 def mean(unets: Sequence[keras.Model]) -> keras.Model:

@@ -44,6 +44,7 @@ class Lite0(Section):
     """Section `train_unet.lite0`."""
 
     weights: Literal["imagenet"] | None
+    side: Annotated[int, Field(ge=32, le=1024, multiple_of=32)] | None
 
 
 class Params(Section):
@@ -154,7 +155,7 @@ def build(params: Params, input_shape: tuple[int, int, int]) -> keras.Model:
     # Decay is for what multiplies images; pulling biases and normalisation to zero helps nothing.
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     if params.encoder == "lite0":
-        model = unet_networks.lite0(input_shape, params.widths, params.dropout, params.lite0.weights)
+        model = unet_networks.lite0(input_shape, params.widths, params.dropout, **params.lite0.model_dump())
     else:
         model = unet_networks.plain(input_shape, params.widths, params.dropout)
     model.compile(optimizer, unet.dice_cross_entropy(params.dice_weight), metrics=[unet.soft_dice])

@@ -1,5 +1,6 @@
 """The networks: shapes, sizes, and what a backbone of keras.applications does with its weights."""
 
+import cv2
 import keras
 import numpy as np
 import pytest
@@ -58,3 +59,19 @@ def test_weights_that_are_not_there_or_do_not_fit_are_refused(tmp_path):
     (tmp_path / "broken.weights.h5").write_bytes(b"not weights")
     with pytest.raises(InputError, match=r"of MobileNetV3Small should load for images of \(32, 32, 3\)"):
         networks.application((32, 32, 3), 4, "MobileNetV3Small", str(tmp_path / "broken.weights.h5"), dropout=0.0)
+
+
+@pytest.mark.parametrize(("side", "channels"), [(None, 3), (64, 3), (64, 1)])
+def test_the_pretrained_network_sees_images_on_the_grid_it_is_told(side, channels):
+    keras.utils.set_random_seed(1)
+    model = networks.lite0((32, 32, channels), 4, weights=None, side=side, dropout=0.0)
+    inner = next(layer for layer in model.layers if isinstance(layer, keras.Model))
+    seen = 32 if side is None else side
+    assert inner.input_shape == (None, seen, seen, 3)
+    images = np.random.default_rng(0).random((2, 32, 32, channels), np.float32)
+    np.testing.assert_allclose(model(images).numpy().sum(axis=1), 1, rtol=1e-6)
+    if side is not None and channels == 3:
+        same = networks.lite0((64, 64, 3), 4, weights=None, side=None, dropout=0.0)
+        same.set_weights(model.get_weights())
+        larger = np.stack([cv2.resize(image, (64, 64), interpolation=cv2.INTER_LINEAR) for image in images])
+        np.testing.assert_allclose(model(images), same(larger), atol=1e-5)

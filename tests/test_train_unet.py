@@ -130,7 +130,13 @@ def test_folds_answer_with_the_mean_of_networks_chosen_where_they_have_not_learn
 
 
 def test_a_pretrained_encoder_and_averaged_weights_are_trained_kept_and_answer_as_chosen(processed, tmp_path):
-    chosen = {"encoder": "lite0", "lite0": {"weights": None}, "widths": [4, 8, 8, 8], "averaging": 0.9, "dropout": 0.2}
+    chosen = {
+        "encoder": "lite0",
+        "lite0": {"weights": None, "side": 64},
+        "widths": [4, 8, 8, 8],
+        "averaging": 0.9,
+        "dropout": 0.2,
+    }
     folder = run(processed, tmp_path, **chosen)
     loaded, split = unet.load_unet(folder), read_split(processed / "val")
     rows = split.index["mask_row"].to_numpy()

@@ -1,5 +1,6 @@
 """The U-Net's networks: what they take, what they answer, and whose weights they start from."""
 
+import cv2
 import keras
 import numpy as np
 import pytest
@@ -48,7 +49,7 @@ def test_dropout_is_of_training_alone():
 @pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_pretrained_network_answers_with_one_probability_a_pixel(channels):
-    model = unet_networks.lite0((64, 64, channels), [4, 8, 8, 8], 0.1, None)
+    model = unet_networks.lite0((64, 64, channels), [4, 8, 8, 8], 0.1, None, None)
     answer = answers(model, pictures(2, 64, channels))
     assert answer.shape == (2, 64, 64, 1)
     assert 0 <= answer.min() < answer.max() <= 1
@@ -56,7 +57,7 @@ def test_the_pretrained_network_answers_with_one_probability_a_pixel(channels):
 
 @pytest.mark.slow
 def test_its_decoder_hears_of_every_grid():
-    model = unet_networks.lite0((64, 64, 3), [4, 5, 6, 7], 0.0, None)
+    model = unet_networks.lite0((64, 64, 3), [4, 5, 6, 7], 0.0, None, None)
     encoder = model.get_layer("encoder")
     # Stages of the published network at strides 2 to 16, six times widened, and its head at 32.
     assert [output.shape[1:] for output in encoder.outputs] == [
@@ -69,20 +70,20 @@ def test_its_decoder_hears_of_every_grid():
 @pytest.mark.slow
 def test_imagenet_weights_are_the_encoders_alone():
     weights = pretrained.imagenet_weights()
-    model = unet_networks.lite0((64, 64, 3), [4, 8, 8, 8], 0.0, "imagenet")
+    model = unet_networks.lite0((64, 64, 3), [4, 8, 8, 8], 0.0, "imagenet", None)
     encoder = model.get_layer("encoder")
     stem = convolutions(encoder)[0]
     np.testing.assert_array_equal(np.asarray(stem.kernel)[2, 0, 1], weights["_conv_stem.weight"][:, 1, 2, 0])
     variances = {layer.name: np.asarray(layer.moving_variance) for layer in encoder.layers
                  if isinstance(layer, keras.layers.BatchNormalization)}  # fmt: skip
     assert all((variance != 1).any() for variance in variances.values())
-    other = unet_networks.lite0((64, 64, 3), [4, 8, 8, 8], 0.0, None)
+    other = unet_networks.lite0((64, 64, 3), [4, 8, 8, 8], 0.0, None, None)
     assert not np.array_equal(np.asarray(convolutions(other.get_layer("encoder"))[0].kernel), np.asarray(stem.kernel))
 
 
 @pytest.mark.slow
 def test_a_saved_network_answers_the_same(tmp_path):
-    model, images = unet_networks.lite0((32, 32, 3), [4, 8, 8, 8], 0.1, None), pictures(2, 32)
+    model, images = unet_networks.lite0((32, 32, 3), [4, 8, 8, 8], 0.1, None, None), pictures(2, 32)
     save_model(model, tmp_path / "model.keras")
     np.testing.assert_array_equal(answers(load_model(tmp_path / "model.keras"), images), answers(model, images))
 
@@ -97,8 +98,26 @@ def test_the_mean_of_networks_is_the_mean_of_their_answers(tmp_path):
     assert unet_networks.mean(unets[:1]) is unets[0]
 
 
+@pytest.mark.slow
+def test_enlarged_images_are_answered_on_their_own_grid(tmp_path):
+    model = unet_networks.lite0((48, 48, 3), [4, 5, 6, 7], 0.0, None, 64)
+    assert model.get_layer("encoder").outputs[0].shape[1:3] == (32, 32)
+    images = pictures(2, 48)
+    answer = answers(model, images)
+    assert answer.shape == (2, 48, 48, 1)
+    # It is the network of 64 px between two changes of grid.
+    inner = unet_networks.lite0((64, 64, 3), [4, 5, 6, 7], 0.0, None, None)
+    inner.set_weights(model.get_weights())
+    larger = np.stack([cv2.resize(image, (64, 64), interpolation=cv2.INTER_LINEAR) for image in images])
+    back = [cv2.resize(each, (48, 48), interpolation=cv2.INTER_LINEAR) for each in answers(inner, larger)]
+    np.testing.assert_allclose(answer[..., 0], back, atol=1e-4)
+    np.testing.assert_array_equal(model(images), answer)  # also if it is not told that this is no training
+    save_model(model, tmp_path / "model.keras")
+    np.testing.assert_array_equal(answers(load_model(tmp_path / "model.keras"), images), answer)
+
+
 def test_what_does_not_fit_the_pretrained_network_is_refused():
     with pytest.raises(InputError, match=r"train_unet.widths: should be 4 for the encoder lite0.*received \[4, 8\]"):
-        unet_networks.lite0((64, 64, 3), [4, 8], 0.0, None)
+        unet_networks.lite0((64, 64, 3), [4, 8], 0.0, None, None)
     with pytest.raises(InputError, match=r"multiple of 32 px for the encoder lite0; use plain or .* received 48 px"):
-        unet_networks.lite0((48, 48, 3), [4, 8, 8, 8], 0.0, None)
+        unet_networks.lite0((48, 48, 3), [4, 8, 8, 8], 0.0, None, None)
