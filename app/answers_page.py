@@ -6,13 +6,14 @@ from typing import Any
 import streamlit as st
 
 from app import batch, trained, viewer
-from app.scans_page import File
 from app.words import plain
 from brainmri.answers import Answer
 from brainmri.errors import BrainMRIError
 from brainmri.inputs import Input
 from brainmri.models import Models
 from brainmri.outlines import Method
+
+File = tuple[str, str, bytes]  # a key that is this content's alone within a session, the file's name, its content
 
 METHODS: dict[str, Method] = {
     "U-Net": "unet",

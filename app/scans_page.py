@@ -3,14 +3,17 @@
 It imports next to nothing, so that it stands before the networks and the libraries that read scans are loaded.
 """
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
 from app import trained
 from app.examples import EXAMPLES
 
-MAX_UPLOAD_MB = 100  # as in .streamlit/config.toml
+if TYPE_CHECKING:
+    from app.answers_page import File
 
-File = tuple[str, str, bytes]  # a key that is this content's alone within a session, the file's name, its content
+MAX_UPLOAD_MB = 100  # as in .streamlit/config.toml
 
 
 def show() -> None:
@@ -32,7 +35,7 @@ def show() -> None:
         trained.warm()
 
 
-def _uploads() -> list[File]:
+def _uploads() -> "list[File]":
     files = st.file_uploader(
         "Scans to answer for, one or many",
         accept_multiple_files=True,
@@ -43,7 +46,7 @@ def _uploads() -> list[File]:
     return [(file.file_id, file.name, file.getvalue()) for file in files]
 
 
-def _examples() -> list[File]:
+def _examples() -> "list[File]":
     names = st.pills("Or simulated examples, made on the spot", list(EXAMPLES), selection_mode="multi", wrap=True)
     with st.spinner("Simulating"):
         return [(f"example {name}", *EXAMPLES[name]()) for name in names]

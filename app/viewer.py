@@ -137,9 +137,9 @@ def _verdict(found: Answer, models: Models) -> None:
     st.header(found.label)
     least = models.classifier.abstain_below
     if found.abstain:
+        rule = f"below {least:.3f} an answer is not to be relied on" if least <= 1 else "this model abstains from all"
         st.warning(
-            f"**Abstains**: the likeliest class has a probability of {max(found.probabilities.values()):.3f}; below "
-            f"{least:.3f} an answer is not to be relied on.",
+            f"**Abstains**: the likeliest class has a probability of {max(found.probabilities.values()):.3f}; {rule}.",
             icon=":material/help:",
         )
     for name, share in found.probabilities.items():

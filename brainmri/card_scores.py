@@ -103,12 +103,16 @@ def calibration(classify: Metrics, plots: Path) -> list[Block]:
         [when, *(number(found[when][key]) for key in ("ece", "loss", "brier"))] for when in ("before", "after")
     ]  # fmt: skip
     coverage, accuracy = (with_ends(given[key], given["ci95"][key]) for key in ("coverage", "accuracy"))
+    rule = (
+        f"Below a probability of {number(found['abstain_below'])} the classifier abstains"
+        if found["abstain_below"] <= 1
+        else "The classifier abstains from everything, because no threshold kept `train.abstain_risk` on validation"
+    )
     return [
         Table("Calibration on test images", ["Temperature scaling", "ECE", "Loss, nats", "Brier score"], rows),
         Items([
             f"Temperature {number(found['temperature'])}, fitted on validation images.",
-            f"Below a probability of {number(found['abstain_below'])} the classifier abstains: it answers a share of "
-            f"{coverage} of the test images, and of these answers {accuracy} are right.",
+            f"{rule}: it answers a share of {coverage} of the test images, and of these answers {accuracy} are right.",
         ]),
         Picture(
             plots / "reliability.png",
