@@ -7,20 +7,14 @@ import streamlit as st
 
 from app import batch, trained, viewer
 from app.words import plain
-from brainmri.answers import Answer
-from brainmri.errors import BrainMRIError
-from brainmri.inputs import Input
-from brainmri.models import Models
-from brainmri.outlines import Method
+from brainmri.core.errors import BrainMRIError
+from brainmri.prediction.answer import Answer
+from brainmri.prediction.inputs import Input
+from brainmri.prediction.trained_models import Models
+from brainmri.segmentation.methods import METHODS, NONE, usable
 
 File = tuple[str, str, bytes]  # a key that is this content's alone within a session, the file's name, its content
 
-METHODS: dict[str, Method] = {
-    "U-Net": "unet",
-    "K-means inside the brain": "kmeans_brain",
-    "K-means on the whole slice": "kmeans",
-    "no outline": "none",
-}
 Scans = list[tuple[str, Input]]  # each with the key of its file
 
 
@@ -65,10 +59,10 @@ def _models() -> Models | None:
         return None
 
 
-def _how(models: Models) -> tuple[Method, bool]:
+def _how(models: Models) -> tuple[str, bool]:
     left, right = st.columns([3, 2], vertical_alignment="bottom")
-    names = [name for name, method in METHODS.items() if method != "unet" or models.unet is not None]
-    method = METHODS[left.radio("Outline the tumour by", names, horizontal=True)]
+    titles = {name: METHODS[name].title for name in usable(models.tools)} | {NONE: "no outline"}
+    method = left.radio("Outline the tumour by", list(titles), format_func=titles.__getitem__, horizontal=True)
     gate = right.checkbox("no outline where the classifier sees no tumour", value=True)
     return method, gate
 
@@ -81,7 +75,7 @@ def _chosen(scans: Scans) -> tuple[str, Input]:
     return scans[names.index(st.selectbox("Scan to look at", names))]
 
 
-def _answer(scans: Scans, models: Models, method: Method, gate: bool, memory: MutableMapping[batch.Key, Any]) -> None:
+def _answer(scans: Scans, models: Models, method: str, gate: bool, memory: MutableMapping[batch.Key, Any]) -> None:
     def answered(key: str, scan: Input) -> Answer | batch.Failed:
         return batch.remembered(memory, (key, scan.name, method, gate), batch.answered, scan, models, method, gate)
 

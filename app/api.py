@@ -23,18 +23,20 @@ from starlette.exceptions import HTTPException
 from app import api_page, limits
 from app.shedding import Shedding
 from app.trained import trained
-from brainmri.answers import Answer, answer, as_dict
-from brainmri.errors import ArtifactError, BrainMRIError
-from brainmri.inputs import read_one
-from brainmri.volumes import NOT_CLINICAL, mask_bytes
+from brainmri.core.errors import ArtifactError, BrainMRIError
+from brainmri.prediction.answer import Answer, answer, as_dict
+from brainmri.prediction.inputs import read_one
+from brainmri.prediction.volume_measures import NOT_CLINICAL, mask_bytes
+from brainmri.segmentation.methods import METHODS, NONE, usable
 
 WAITING = 32  # requests at once, at work and in line; more are turned away
 SECONDS = 30.0  # to send the next part of a request
 
 T = TypeVar("T")
-Method = Literal["unet", "kmeans_brain", "kmeans", "none"]
 Scan = Annotated[UploadFile, File(description="A picture, a DICOM or NIfTI file, or a zip with one DICOM series")]
-Way = Annotated[Method, Query(description="How the tumour is outlined")]
+Way = Annotated[
+    str, Query(description="How the tumour is outlined", json_schema_extra={"enum": [*reversed(METHODS), NONE]})
+]
 Gate = Annotated[bool, Query(description="Whether nothing is outlined where the classifier sees no tumour")]
 
 
@@ -71,7 +73,7 @@ class Ready(BaseModel):
     """The networks are loaded."""
 
     classes: list[str]
-    methods: list[Method]
+    methods: list[str]
     note: str = NOT_CLINICAL
 
 
@@ -133,8 +135,7 @@ def ready() -> Ready:
     """Tell that the networks are loaded, and what they know."""
     _require_ready()
     models = trained()
-    methods: tuple[Method, ...] = ("kmeans_brain", "kmeans", "none")
-    return Ready(classes=models.classifier.classes, methods=["unet", *methods] if models.unet else list(methods))
+    return Ready(classes=models.classifier.classes, methods=[*usable(models.tools), NONE])
 
 
 @api.post("/predict", responses=WRONG)
@@ -156,7 +157,7 @@ async def mask(file: Scan, method: Way = "unet", gate: Gate = True) -> Response:
     return await _worked(lambda: _mask(_answered(file.filename, data, method, gate)))
 
 
-def _answered(name: str | None, data: bytes, method: Method, gate: bool) -> Answer:
+def _answered(name: str | None, data: bytes, method: str, gate: bool) -> Answer:
     name = name or "scan"
     limits.require_small_file(name, data)
     scan = read_one((name, data))

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from brainmri.documents import Block, Heading, Table, Text, as_html
-from brainmri.volumes import NOT_CLINICAL
+from brainmri.prediction.volume_measures import NOT_CLINICAL
+from brainmri.reporting.documents import Block, Heading, Table, Text, as_html
 
 
 def page(document: dict[str, Any]) -> str:

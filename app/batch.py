@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from app import limits
-from brainmri import dicom
-from brainmri.answers import Answer, answer
-from brainmri.errors import BrainMRIError, InputError
-from brainmri.inputs import Input, opened
-from brainmri.models import Models
-from brainmri.outlines import Method
+from brainmri.core.errors import BrainMRIError, InputError
+from brainmri.prediction.answer import Answer, answer
+from brainmri.prediction.inputs import Input, opened
+from brainmri.prediction.trained_models import Models
+from brainmri.sources import dicom
 
 T = TypeVar("T")
 Key = tuple[Any, ...]
@@ -82,7 +81,7 @@ def read(given: Given) -> Read:
     return Read(scans, ignored)
 
 
-def answered(scan: Input, models: Models, method: Method, gate: bool) -> Answer | Failed:
+def answered(scan: Input, models: Models, method: str, gate: bool) -> Answer | Failed:
     """Answer for a scan; whatever it holds, the caller goes on."""
     found: list[Answer | Failed] = []
     with _caught(scan.name, found):

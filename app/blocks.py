@@ -7,7 +7,7 @@ import streamlit as st
 
 from app import tables
 from app.words import plain, plain_but_code
-from brainmri.documents import Block, Heading, Items, Picture, Table, Text
+from brainmri.reporting.documents import Block, Heading, Items, Picture, Table, Text
 
 BESIDE = 2  # pictures that follow each other stand in rows of so many
 

@@ -6,9 +6,9 @@ For more there is the command `brainmri predict`.
 import io
 import zipfile
 
-from brainmri import nifti
-from brainmri.errors import InputError
-from brainmri.inputs import Input
+from brainmri.core.errors import InputError
+from brainmri.prediction.inputs import Input
+from brainmri.sources import nifti
 
 MAX_UPLOAD_BYTES = 100 * 2**20  # of a file, as in .streamlit/config.toml
 MAX_UNPACKED_BYTES = 2**30  # of an archive

@@ -13,10 +13,11 @@ import streamlit as st
 from app import blocks, tables
 from app.trained import root
 from app.words import plain
-from brainmri import card_data, card_scores, model_card, scan_facts
-from brainmri.errors import ArtifactError, BrainMRIError
-from brainmri.files import open_array, read_json
-from brainmri.index import read_split
+from brainmri.core.errors import ArtifactError, BrainMRIError
+from brainmri.core.files import open_array, read_json
+from brainmri.core.index import read_split
+from brainmri.reporting import card_data, card_scores, model_card, scan_facts
+from brainmri.segmentation.methods import METHODS
 
 METRICS = ("data", "probe", "classify", "segment")
 COMMITS = 20  # of the history, to choose from
@@ -99,9 +100,9 @@ def _cases(place: Path) -> None:
     if table.empty:
         st.info("No test image has a tumour mask, so that no outline was scored.")
         return
-    methods = [name for name in card_scores.METHODS if name in set(table["method"])]
+    methods = [name for name in METHODS if name in set(table["method"])]
     method = st.radio(
-        "Outlined by", methods, len(methods) - 1, format_func=card_scores.METHODS.__getitem__, horizontal=True
+        "Outlined by", methods, len(methods) - 1, format_func=lambda name: METHODS[name].title, horizontal=True
     )
     own = table[table["method"] == method].sort_values("dice", kind="stable")
     names = [f"{row.image_id}, {row.label or 'no class'}, Dice {row.dice:.3f}" for row in own.itertuples()]
@@ -118,7 +119,7 @@ def _outlined(place: Path, method: str, image_id: str) -> np.ndarray:
     # that warms the networks is halfway through importing it.
     import matplotlib.pyplot  # noqa: F401
 
-    from brainmri.galleries import outlined
+    from brainmri.reporting.galleries import outlined
 
     split = read_split(place / "data/processed/test")
     at = split.index.index[split.index["image_id"] == image_id]
@@ -140,8 +141,8 @@ def _compare(place: Path) -> None:
         asked = st.form_submit_button("Compare")  # not a primary one: white letters are too pale on dark's colour
     if asked and a and b:
         # Here and not at the top: DVC takes a second to import.
-        from brainmri.compare import compare
-        from brainmri.compare_markdown import as_markdown
+        from brainmri.comparison.compare import compare
+        from brainmri.comparison.compare_markdown import as_markdown
 
         with st.spinner("Comparing"), _comparing:
             text = as_markdown(compare(place, a.split()[0], b.split()[0]))

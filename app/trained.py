@@ -7,10 +7,10 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from brainmri.errors import BrainMRIError
+from brainmri.core.errors import BrainMRIError
 
 if TYPE_CHECKING:
-    from brainmri.models import Models
+    from brainmri.prediction.trained_models import Models
 
 _loading, _warming = threading.Lock(), threading.Lock()
 
@@ -46,7 +46,7 @@ def _try() -> None:
 @functools.lru_cache(maxsize=1)
 def _trained(folder: Path) -> "Models":
     # Here and not at the top: a page that waits for these imports is no page for seconds.
-    from brainmri.models import load_models
+    from brainmri.prediction.trained_models import load_models
 
     unet = folder / "models/unet"
     return load_models(folder / "models/classifier", unet if unet.exists() else None, folder / "params.yaml")

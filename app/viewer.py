@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, MutableMapping, Sequence
 from typing import Any, NamedTuple
 
-import matplotlib.pyplot  # noqa: F401 -- first: where Keras's thread is halfway through it, `brainmri.figures` fails
+import matplotlib.pyplot  # noqa: F401 -- first: where Keras's thread is halfway through it, the figures fail
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -13,12 +13,12 @@ from PIL import Image
 
 from app import batch, tables
 from app.words import plain
-from brainmri import pictures, predictions, volumes
-from brainmri.answers import Answer, as_dict, display_window, evidence
-from brainmri.figures import COLOURS
-from brainmri.inputs import Input
-from brainmri.models import Models
-from brainmri.overlays import extent
+from brainmri.prediction import pictures, scan_batch, volume_measures
+from brainmri.prediction.answer import Answer, as_dict, display_window, evidence
+from brainmri.prediction.inputs import Input
+from brainmri.prediction.overlays import extent
+from brainmri.prediction.trained_models import Models
+from brainmri.reporting.figures import COLOURS
 
 # How a plane is seen, as `slicing` turns it.
 SIDES = {
@@ -111,15 +111,15 @@ def answer(found: Answer, models: Models, memory: MutableMapping[batch.Key, Any]
 def table(outcomes: Sequence[Answer | batch.Failed], classes: list[str]) -> None:
     """Show the answers of many scans as a table that can be downloaded."""
     rows = [
-        predictions.row(as_dict(one) if isinstance(one, Answer) else {"name": one.name, "error": one.reason}, classes)
+        scan_batch.row(as_dict(one) if isinstance(one, Answer) else {"name": one.name, "error": one.reason}, classes)
         for one in outcomes
     ]
-    columns = [name for name in predictions.columns(classes) if name not in ("mask", "overlay", "note")]
+    columns = [name for name in scan_batch.columns(classes) if name not in ("mask", "overlay", "note")]
     found = pd.DataFrame(rows, columns=columns)
     st.header(f"{len(found)} scans")
     height = min(420, 38 + 36 * len(found))
     st.dataframe(found.dropna(axis="columns", how="all"), hide_index=True, height=height, alt="Answers for each scan")
-    written = found.assign(note=volumes.NOT_CLINICAL, name=[_inert(name) for name in found["name"]])
+    written = found.assign(note=volume_measures.NOT_CLINICAL, name=[_inert(name) for name in found["name"]])
     st.download_button(
         "Download the table (CSV)", written.to_csv(index=False), "answers.csv", "text/csv", on_click="ignore"
     )
@@ -263,7 +263,7 @@ def _lines(classes: list[str]) -> dict[str, Any]:
 def _take_away(found: Answer) -> None:
     if found.mask is not None:
         if found.scan.kind == "volume" and found.scan.volume is not None:
-            data, name = volumes.mask_bytes(found.scan.volume, found.mask, packed=True), "mask.nii.gz"
+            data, name = volume_measures.mask_bytes(found.scan.volume, found.mask, packed=True), "mask.nii.gz"
             st.download_button("Download the mask (NIfTI)", data, name, "application/gzip", on_click="ignore")
         else:
             place = io.BytesIO()

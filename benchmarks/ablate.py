@@ -15,13 +15,13 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.common import PARAMS
-from brainmri import calibration
-from brainmri.files import read_json
-from brainmri.index import read_split
-from brainmri.metadata import NUMBERS, WORDS, fit_encoding
-from brainmri.model_files import load_model
-from brainmri.paired import mcnemar
-from brainmri.params import check
+from brainmri.core.files import read_json
+from brainmri.core.index import read_split
+from brainmri.core.params import check
+from brainmri.models.columns import NUMBERS, WORDS, fit_encoding
+from brainmri.models.model_files import load_model
+from brainmri.scoring import calibration
+from brainmri.scoring.paired_tests import mcnemar
 from stages import train
 
 CHOICES: dict[str, dict[str, Any]] = {

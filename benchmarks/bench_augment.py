@@ -22,8 +22,8 @@ from benchmarks.common import (
     ratio,
     table,
 )
-from brainmri.augmentation import VariationParams, draw, vary
-from brainmri.params import check
+from brainmri.core.params import check
+from brainmri.preprocessing.augmentation import VariationParams, draw, vary
 
 BATCH = 32
 ALL = check({name: PARAMS["augment"][name] for name in VariationParams.model_fields}, VariationParams, "augment")

@@ -12,8 +12,8 @@ from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from benchmarks.common import IMAGE_PARAMS, Rounds, arguments, images, in_turns, ratio, table
-from brainmri.kmeans import kmeans_levels
-from brainmri.scans import read_scan
+from brainmri.preprocessing.scans import read_scan
+from brainmri.segmentation.kmeans import kmeans_levels
 
 MOST = 40  # images; scikit-learn needs a second for a few of them
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.common import CLASSES, IMAGE_PARAMS, PARAMS, arguments, images, in_turns, rate, ratio, table
-from brainmri.classifier_params import ClassifierParams
-from brainmri.params import check
-from brainmri.predict import Classifier, class_probabilities
-from brainmri.scans import read_scan
+from brainmri.core.params import check
+from brainmri.models.classifier import Classifier, class_probabilities
+from brainmri.models.classifier_params import ClassifierParams
+from brainmri.preprocessing.scans import read_scan
 from stages.train import Params, build
 
 # For the other interpreter: all images one after the other, CPU seconds and seconds.

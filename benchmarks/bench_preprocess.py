@@ -19,8 +19,8 @@ import cv2
 import numpy as np
 
 from benchmarks.common import IMAGE_PARAMS, arguments, images, in_turns, rate, ratio, resized, table
-from brainmri.manifest import COLUMNS
-from brainmri.scans import StoredImage, read_scans
+from brainmri.core.manifest import COLUMNS
+from brainmri.preprocessing.scans import StoredImage, read_scans
 
 SIDES = {"ours": "ours", "bare grey decoding": "bare", "notebook recipe": "recipe"}
 

@@ -40,10 +40,10 @@ from benchmarks.common import (
     ratio,
     table,
 )
-from brainmri.batches import ImageBatches, targets
-from brainmri.manifest import SourceImage
-from brainmri.networks import cnn, lite0, residual
-from brainmri.normalization import fused
+from brainmri.core.manifest import SourceImage
+from brainmri.models.classifier_batches import ImageBatches, targets
+from brainmri.models.classifier_networks import cnn, lite0, residual
+from brainmri.models.fused_batchnorm import fused
 
 BATCH = 32
 SEED_ACCURACY = 0.9161  # what the project that this one began from reports

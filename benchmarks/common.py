@@ -17,13 +17,13 @@ import numpy as np
 import yaml
 from tqdm import tqdm
 
-from brainmri.augmentation import VariationParams
-from brainmri.images import ImageParams
-from brainmri.machine import processor
-from brainmri.manifest import SourceImage, read_manifest
-from brainmri.params import check
-from brainmri.scans import read_scan
-from brainmri.shards import read_images
+from brainmri.core.manifest import SourceImage, read_manifest
+from brainmri.core.params import check
+from brainmri.core.shards import read_images
+from brainmri.preprocessing.augmentation import VariationParams
+from brainmri.preprocessing.images import ImageParams
+from brainmri.preprocessing.scans import read_scan
+from brainmri.project.machine import processor
 
 PARAMS: dict[str, Any] = yaml.safe_load((Path(__file__).parent.parent / "params.yaml").read_text())
 IMAGE_PARAMS = check({name: PARAMS["preprocess"][name] for name in ImageParams.model_fields}, ImageParams, "preprocess")
@@ -47,7 +47,10 @@ def arguments(description: str | None) -> argparse.Namespace:
 
 def images(args: argparse.Namespace) -> list[SourceImage]:
     """Return labelled images of all classes and splits, spread over the set."""
-    from brainmri.phantom import PhantomParams, simulate  # its template would hide how little memory reading takes
+    from brainmri.phantom.simulated_set import (  # its template would hide how little memory reading takes
+        PhantomParams,
+        simulate,
+    )
 
     if args.raw is None:
         phantom = PARAMS["fetch"]["phantom"]

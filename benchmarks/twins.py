@@ -15,11 +15,12 @@ import numpy as np
 import pandas as pd
 from scipy.fft import idctn
 
-from brainmri import duplicates, shards
-from brainmri.images import ImageParams, decode, eight_bit, head, to_square, windowed
-from brainmri.manifest import read_manifest
-from brainmri.params import load
-from brainmri.phantom import simulate
+from brainmri.core import shards
+from brainmri.core.manifest import read_manifest
+from brainmri.core.params import load
+from brainmri.phantom.simulated_set import simulate
+from brainmri.preprocessing import duplicates
+from brainmri.preprocessing.images import ImageParams, decode, eight_bit, head, to_square, windowed
 from stages import fetch
 
 PARAMS = ImageParams(size=128, fit="pad", window_source="percentile", windows=[[1, 99]])

@@ -1,6 +1,7 @@
 """How well volumes are answered for: simulated heads of patients that no run trains on, as the files of a scanner.
 
-Prints a table, a row a volume: the truth, what `brainmri.answers` says of it, and how far off the lesion's volume is.
+Prints a table, a row a volume: the truth, what `brainmri.prediction.answer` says of it, and how far off the lesion's
+volume is.
 Volumes are 1.5 mm in plane with slices of 3 mm, in each plane in turn, with Rician noise of 1 to 6 % of white matter.
 """
 
@@ -12,11 +13,11 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks.common import CLASSES, PARAMS, table
-from brainmri import phantom
-from brainmri.answers import Answer, answer
-from brainmri.inputs import read_one
-from brainmri.models import Models, load_models
-from brainmri.params import check
+from brainmri.core.params import check
+from brainmri.phantom import simulated_set
+from brainmri.prediction.answer import Answer, answer
+from brainmri.prediction.inputs import read_one
+from brainmri.prediction.trained_models import Models, load_models
 
 SEED = 20_000  # of other patients than any run's, whose seeds have three numbers
 FIELD_MM = 1.5
@@ -26,9 +27,9 @@ STEP = 2  # every second plane of voxels is a slice
 def volume(number: int) -> tuple[str, np.ndarray, np.ndarray, np.ndarray]:
     """Return the class of patient `number`, a scan (I, J, K) int16, its mask, bool, and their affine."""
     rng = np.random.default_rng([SEED, number])
-    params = check(PARAMS["fetch"]["phantom"], phantom.PhantomParams, "fetch.phantom")
-    patient = phantom.draw_patient(rng, params, "test", number)
-    image, mask, affine = phantom.volume(patient, FIELD_MM)
+    params = check(PARAMS["fetch"]["phantom"], simulated_set.PhantomParams, "fetch.phantom")
+    patient = simulated_set.draw_patient(rng, params, "test", number)
+    image, mask, affine = simulated_set.volume(patient, FIELD_MM)
     sigma = rng.uniform(0.01, 0.06)
     image = np.hypot(image + sigma * rng.standard_normal(image.shape), sigma * rng.standard_normal(image.shape))
     across = (2, 1, 0)[number // len(CLASSES) % 3]  # axial, coronal, sagittal, four patients each

@@ -1,1 +1,1 @@
-"""The library that the pipeline's stages share: one noun a file."""
+"""The library that the pipeline's stages share: rooms in pipeline order, one noun a file."""

@@ -15,12 +15,12 @@ import pandas as pd
 from pydantic import Field
 from tqdm import tqdm
 
-from brainmri import galleries
-from brainmri.augmentation import VariationParams, copies, draw, vary
-from brainmri.errors import exit_on_error
-from brainmri.files import create_array, new_directory, write_json, write_table
-from brainmri.index import Split, read_split
-from brainmri.params import Seed, load
+from brainmri.core.errors import exit_on_error
+from brainmri.core.files import create_array, new_directory, write_json, write_table
+from brainmri.core.index import Split, read_split
+from brainmri.core.params import Seed, load
+from brainmri.preprocessing.augmentation import VariationParams, copies, draw, vary
+from brainmri.reporting import galleries
 
 
 class Params(VariationParams):

@@ -14,13 +14,14 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from brainmri import answer_galleries, assessment, calibration, curve_tables, pointing
-from brainmri.errors import InputError, exit_on_error
-from brainmri.files import new_directory, write_json, write_table
-from brainmri.index import Split, read_split
-from brainmri.params import Section, Seed, load
-from brainmri.predict import Classifier, class_probabilities, load_repeats, require_same_images
-from brainmri.saliency import classifier_evidence
+from brainmri.core.errors import InputError, exit_on_error
+from brainmri.core.files import new_directory, write_json, write_table
+from brainmri.core.index import Split, read_split
+from brainmri.core.params import Section, Seed, load
+from brainmri.models.classifier import Classifier, class_probabilities, load_repeats, require_same_images
+from brainmri.models.saliency import classifier_evidence
+from brainmri.reporting import answer_galleries
+from brainmri.scoring import assessment, calibration, curve_tables, pointing
 
 
 class Params(Section):
@@ -59,7 +60,8 @@ def run(params: Params, model: Path, test: Path, out: Path) -> None:
             write_table(folder / f"{name}.csv", points)
         shown = answer_galleries.chosen(table, rows, np.random.default_rng(params.seed))
         answer_galleries.gallery(folder / "gallery.png", split, shown)
-        answer_galleries.evidence(folder / "saliency.png", first, split, shown, pointed)
+        table = answer_galleries.explained(shown, pointed)
+        answer_galleries.evidence(folder / "saliency.png", split, table, evidence(first, split, table))
 
 
 def predict(classifier: Classifier, split: Split, rows: np.ndarray) -> pd.DataFrame:
@@ -117,6 +119,13 @@ def point(classifier: Classifier, split: Split, params: Params) -> pd.DataFrame:
         brightest=pointing.hits(pointing.brightness(images), masks),
         chance=area / np.fmax(area, head),
     )
+
+
+def evidence(classifier: Classifier, split: Split, table: pd.DataFrame) -> np.ndarray:
+    """Return where the classifier sees evidence for the class `looked_for`, (N, S, S), in each `row` of the split."""
+    rows = table["row"].to_numpy()
+    wanted = np.array([classifier.classes.index(name) for name in table["looked_for"]])
+    return classifier_evidence(classifier, split.images[rows], split.index.iloc[rows], wanted)
 
 
 def main() -> None:

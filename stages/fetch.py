@@ -2,7 +2,7 @@
 
 Reads what `fetch.source` names: `phantom` (simulated here), `kaggle` (downloaded) or `local` (a folder, an archive or
 a manifest CSV). Writes the folder `OUT`: `images-000.zip` and on, `manifest.csv` (one row an image, its columns in
-`brainmri/manifest.py`) and `summary.json` (counts, and what differs from the known sets). Equal images give equal
+`brainmri/core/manifest.py`) and `summary.json` (counts, and what differs from the known sets). Equal images give equal
 shards and an equal manifest whichever way they came. Pictures are copied as they are, preprocess
 is the first to decode them; DICOM and NIfTI files become a 16-bit PNG a slice, because their headers may name a person.
 """
@@ -20,12 +20,13 @@ import pandas as pd
 from pydantic import AfterValidator
 from tqdm import tqdm
 
-from brainmri import kaggle, shards, sources
-from brainmri.errors import InputError, ParamsError, exit_on_error
-from brainmri.files import new_directory, write_json, write_table
-from brainmri.manifest import COLUMNS, SourceImage, image_id
-from brainmri.params import Section, load
-from brainmri.phantom import PhantomParams, simulate
+from brainmri.core import shards
+from brainmri.core.errors import InputError, ParamsError, exit_on_error
+from brainmri.core.files import new_directory, write_json, write_table
+from brainmri.core.manifest import COLUMNS, SourceImage, image_id
+from brainmri.core.params import Section, load
+from brainmri.phantom.simulated_set import PhantomParams, simulate
+from brainmri.sources import kaggle, local
 
 Handle = Annotated[str | None, AfterValidator(kaggle.check_handle)]
 
@@ -59,8 +60,8 @@ def run(params: Params, out: Path) -> None:
     rows: list[dict[str, Any]] = []
     with new_directory(out) as folder, ExitStack() as stack:
         found = open_sources(params, stack)
-        images = chain.from_iterable(map(sources.stream, found.values())) if found else simulate(params.phantom)
-        total = sources.count(found.values()) if found else params.phantom.images()
+        images = chain.from_iterable(map(local.stream, found.values())) if found else simulate(params.phantom)
+        total = local.count(found.values()) if found else params.phantom.images()
         progress = tqdm(images, f"fetch {params.source}", total, unit=" images", mininterval=1)
         stored = shards.write(folder, members(progress, rows))
         table = manifest_table(rows, stored)
@@ -79,7 +80,7 @@ def require_classes(table: pd.DataFrame) -> None:
         )
 
 
-def open_sources(params: Params, stack: ExitStack) -> dict[str, sources.Source]:
+def open_sources(params: Params, stack: ExitStack) -> dict[str, local.Source]:
     """Open every set that is named, by the name it has in the manifest; none for the phantom."""
     if params.source == "phantom":
         return {}
@@ -91,9 +92,9 @@ def open_sources(params: Params, stack: ExitStack) -> dict[str, sources.Source]:
     if params.source == "kaggle":
         named = {name: kaggle.download(handle) for name, handle in named.items()}
     openers = {
-        "classes": sources.opened_classes,
-        "masks": sources.opened_masks,
-        "manifest": sources.opened_manifest,
+        "classes": local.opened_classes,
+        "masks": local.opened_masks,
+        "manifest": local.opened_manifest,
     }
     return {name: stack.enter_context(openers[name](Path(place))) for name, place in named.items()}
 
@@ -121,7 +122,7 @@ def manifest_table(rows: list[dict[str, Any]], stored: dict[str, shards.Stored])
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def summary(params: Params, table: pd.DataFrame, found: dict[str, sources.Source]) -> dict[str, Any]:
+def summary(params: Params, table: pd.DataFrame, found: dict[str, local.Source]) -> dict[str, Any]:
     """Return what `summary.json` holds: no path of this machine, no time."""
     sets = {}
     for name, rows in table.groupby("set"):
@@ -156,7 +157,7 @@ def patients_in_several_splits(rows: pd.DataFrame) -> int:
     return int((named.groupby("patient")["split"].nunique() > 1).sum())
 
 
-def warn(found: dict[str, sources.Source], table: pd.DataFrame) -> None:
+def warn(found: dict[str, local.Source], table: pd.DataFrame) -> None:
     """Print one line for each thing that a user should know of a set from outside."""
     for name, source in found.items():
         differ = [f"{at} {n['found']} instead of {n['expected']}" for at, n in source.differences.items()]

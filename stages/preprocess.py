@@ -17,17 +17,18 @@ import pandas as pd
 from pydantic import Field, model_validator
 from tqdm import tqdm
 
-from brainmri import galleries, leaks, splits
-from brainmri.errors import InputError, exit_on_error
-from brainmri.exclusions import read_exclusions
-from brainmri.files import create_array, new_directory, write_json, write_table
-from brainmri.images import ImageParams
-from brainmri.index import COLUMNS
-from brainmri.labels import class_names
-from brainmri.manifest import read_manifest
-from brainmri.params import Seed, load
-from brainmri.scans import Scans, read_scans
-from brainmri.shards import read_images
+from brainmri.core.errors import InputError, exit_on_error
+from brainmri.core.files import create_array, new_directory, write_json, write_table
+from brainmri.core.index import COLUMNS
+from brainmri.core.labels import class_names
+from brainmri.core.manifest import read_manifest
+from brainmri.core.params import Seed, load
+from brainmri.core.shards import read_images
+from brainmri.preprocessing import leakage, splits
+from brainmri.preprocessing.exclusions import read_exclusions
+from brainmri.preprocessing.images import ImageParams
+from brainmri.preprocessing.scans import Scans, read_scans
+from brainmri.reporting import galleries
 
 Share = Annotated[float, Field(gt=0, le=0.5)]
 
@@ -67,7 +68,7 @@ def run(params: Params, raw: Path, exclude: Path, out: Path) -> None:
         scans = read_scans(stored, len(manifest), params, pool)
         refuse_too_many_bad(scans.bad[~scans.bad["image_id"].isin(excluded)], len(manifest), params.max_bad)
         warn_of_missing_windows(scans, params)
-        table, pairs = leaks.find(
+        table, pairs = leakage.find(
             scans.table,
             scans.thumbnails[: len(scans.table)],
             scans.images,
@@ -111,7 +112,7 @@ def warn_of_missing_windows(scans: Scans, params: Params) -> None:
 def assign_splits(
     table: pd.DataFrame, excluded: dict[str, str], params: Params, rng: np.random.Generator
 ) -> pd.DataFrame:
-    """Return the table with `split`, `unit`, the marks of `leaks.mark` and what `leaks.drop` adds.
+    """Return the table with `split`, `unit`, the marks of `leakage.mark` and what `leakage.drop` adds.
 
     Excluded images take part in the draw and leave after it, so that one more of them moves no other image.
     """
@@ -123,15 +124,15 @@ def assign_splits(
         table.loc[rows.index, "unit"] = unit + start  # units of different sets are different
         start += int(unit.max()) + 1
     table["unit"] = table["unit"].astype(int)
-    table = leaks.mark(table)
-    table.loc[table["image_id"].isin(excluded), "split"] = leaks.EXCLUDED
-    return leaks.drop(table, params.duplicates)
+    table = leakage.mark(table)
+    table.loc[table["image_id"].isin(excluded), "split"] = leakage.EXCLUDED
+    return leakage.drop(table, params.duplicates)
 
 
 def excluded_counts(manifest: pd.DataFrame, excluded: dict[str, str]) -> dict[str, dict[str, int]]:
     """Return how many images were excluded, by reason and class."""
     rows = manifest[manifest["image_id"].isin(excluded)]
-    return leaks.counts(rows["label"].replace("", "unlabelled"), rows["image_id"].map(excluded))
+    return leakage.counts(rows["label"].replace("", "unlabelled"), rows["image_id"].map(excluded))
 
 
 def write_split(folder: Path, scans: Scans, rows: pd.DataFrame) -> None:
@@ -153,19 +154,19 @@ def write_summary(
     """Write what the report says of the data: counts, what was left out and why, twins, histograms."""
     folder.mkdir()
     labels = table["label"].replace("", "unlabelled")
-    conflicts = leaks.conflicts(table)
+    conflicts = leakage.conflicts(table)
     for row in conflicts[conflicts["split"] == "test"].itertuples():
         print(f"warning: test image {row.image_id} ({row.label}) has a twin with another label", file=sys.stderr)
     write_json(
         folder / "summary.json",
         {
             "classes": class_names(table["label"]),
-            "images": {name: leaks.counts(labels[table["split"] == name]) for name in table["split"].unique()},
+            "images": {name: leakage.counts(labels[table["split"] == name]) for name in table["split"].unique()},
             "unreadable": scans.bad.to_dict("records"),
             "excluded": excluded,
             "own_window": int((table["window_low"] < table["window_high"]).sum()),
             "masked": {name: int(table["has_mask"][table["split"] == name].sum()) for name in ("train", "val", "test")},
-            "twins": leaks.summary(table, pairs),
+            "twins": leakage.summary(table, pairs),
         },
     )
     write_table(folder / "histograms.csv", scans.histograms)

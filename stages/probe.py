@@ -12,12 +12,13 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from brainmri import intervals, probes, scores
-from brainmri.duplicates import of_windows, thumbnail
-from brainmri.errors import InputError, exit_on_error
-from brainmri.files import new_directory, read_json, write_json, write_table
-from brainmri.index import read_split
-from brainmri.params import Section, Seed, load
+from brainmri.core.errors import InputError, exit_on_error
+from brainmri.core.files import new_directory, read_json, write_json, write_table
+from brainmri.core.index import read_split
+from brainmri.core.params import Section, Seed, load
+from brainmri.models import probes
+from brainmri.preprocessing.duplicates import of_windows, thumbnail
+from brainmri.scoring import intervals, scores
 
 SHOWN = {"accuracy": "accuracy", "macro.f1": "macro_f1", "macro.recall": "macro_recall"}  # of `scores.weighted`
 NAMES = {"nearest_neighbour": "Nearest neighbour on thumbnails", "metadata": "Metadata alone"}

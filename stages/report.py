@@ -16,13 +16,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from brainmri import figures, headline, model_card, report_page, scores
-from brainmri.assessment import parts
-from brainmri.documents import as_html, as_markdown
-from brainmri.errors import ArtifactError, exit_on_error
-from brainmri.files import new_directory, read_json, write_json, write_table
-from brainmri.index import read_index
-from brainmri.scan_facts import scan_facts
+from brainmri.core.errors import ArtifactError, exit_on_error
+from brainmri.core.files import new_directory, read_json, write_json, write_table
+from brainmri.core.index import read_index
+from brainmri.reporting import figures, headline, model_card, report_page
+from brainmri.reporting.documents import as_html, as_markdown
+from brainmri.reporting.scan_facts import scan_facts
+from brainmri.scoring import scores
+from brainmri.scoring.assessment import parts
 
 NUMBERS = ("truth_px", "dice", "accuracy", "confidence")  # columns of other stages' tables that may be empty
 
@@ -64,7 +65,7 @@ def run(
         figures.dice_by_method(folder / "dice_by_method.png", scored_rows(segmentation), note)
         card = model_card.card(found, table, read_table(folder / "predictions.csv"), folder)
         (numbers / "model_card.md").write_text(as_markdown(card, f"../{plots.name}"))
-        scans = report_page.pictures(summary, preview, evaluation, segmentation)
+        scans = report_page.pictures(summary, preview, evaluation, segmentation, found["segment"])
         (written / "index.html").write_text(as_html([*card, *scans]))
 
 

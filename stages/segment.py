@@ -6,42 +6,39 @@ Reads `data/raw` (the true masks on the files' own pixels), `data/processed/test
 """
 
 import argparse
-from collections.abc import Iterator
-from itertools import repeat
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 from pydantic import Field, field_validator
 from tqdm import tqdm
 
-from brainmri import galleries, kmeans, kmeans_brain, predict, unet
-from brainmri.errors import exit_on_error
-from brainmri.files import create_array, new_directory, read_json, write_json, write_table
-from brainmri.index import Split, read_split
-from brainmri.kmeans import KMeansParams
-from brainmri.kmeans_brain import KMeansBrainParams
-from brainmri.labels import NO_TUMOUR
-from brainmri.mask_scores import COLUMNS, method_scores, score_rows
-from brainmri.native import native_truths
-from brainmri.params import Section, Seed, load
-from brainmri.saliency import classifier_evidence
+from brainmri.core.errors import exit_on_error
+from brainmri.core.files import create_array, new_directory, read_json, write_json, write_table
+from brainmri.core.index import Split, read_split
+from brainmri.core.labels import NO_TUMOUR
+from brainmri.core.params import Seed, load
+from brainmri.models import unet
+from brainmri.models.classifier import Classifier, class_probabilities, load_classifier, require_same_images
+from brainmri.models.saliency import classifier_evidence
+from brainmri.preprocessing.native import native_truths
+from brainmri.reporting import galleries
+from brainmri.scoring.mask_scores import COLUMNS, method_scores, score_rows
+from brainmri.segmentation.methods import METHODS, MethodName, MethodParams, Tools, outline, usable
 
-AT_ONCE = 256  # images that the U-Net gets, so that memory stays flat
+AT_ONCE = 256  # images that a method gets, so that memory stays flat
 
 
-class Params(Section):
+class Params(MethodParams):
     """Section `segment`."""
 
     seed: Seed
     bootstrap: Annotated[int, Field(ge=100, le=100_000)]
-    methods: Annotated[list[Literal["kmeans", "kmeans_brain", "unet"]], Field(min_length=1, max_length=3)]
+    methods: Annotated[list[MethodName], Field(min_length=1)]
     gate: bool
     guide: bool  # whether kmeans_brain is given the classifier's evidence
     size_bounds_px: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=2, max_length=2)]
-    kmeans: KMeansParams
-    kmeans_brain: KMeansBrainParams
 
     @field_validator("methods")
     @classmethod
@@ -61,26 +58,27 @@ class Params(Section):
 def run(params: Params, raw: Path, test: Path, unet_folder: Path, classifier_folder: Path, out: Path) -> None:
     """Segment every image of folder `test` by each method; write to `out`."""
     split = read_split(test)
-    clear = called_clear(classifier_folder, test, split) if params.gate else None
+    needed = params.gate or (params.guide and any(METHODS[name].takes_evidence for name in params.methods))
+    classifier = load_fitting(classifier_folder, test) if needed else None
+    tools = Tools(params, fitting_unet(params, unet_folder, test))
+    clear = called_clear(classifier, split) if params.gate and classifier else None
     scores: dict[str, Any] = {}
     with new_directory(out) as folder:
         masks: dict[str, np.ndarray] = {}
-        for method in params.methods:
-            answers = method_masks(method, params, split, test, unet_folder, classifier_folder)
-            if answers is None:
+        for name in params.methods:
+            if name not in usable(tools):
                 reason = read_json(unet_folder / "skipped.json")["reason"]
-                print(f"segment: method {method} left out: {reason}")
-                scores[method] = {"skipped": reason}
+                print(f"segment: method {name} left out: {reason}")
+                scores[name] = {"title": METHODS[name].title, "skipped": reason}
                 continue
-            masks[method] = create_array(folder / f"masks-{method}.npy", split.images.shape[:3])
-            for at, mask in enumerate(
-                tqdm(answers, f"segment {method}", len(split.index), unit="image", mininterval=1)
-            ):
-                masks[method][at] = mask
+            masks[name] = create_array(folder / f"masks-{name}.npy", split.images.shape[:3])
+            guide = classifier if params.guide and METHODS[name].takes_evidence else None
+            outline_all(masks[name], name, split, tools, guide)
         tables = score_all(split, masks, raw, test)
         nothing = tables.pop("")
         for name, table in tables.items():
-            scores[name] = method_scores(table, nothing, clear, params.size_bounds_px, params.seed, params.bootstrap)
+            found = method_scores(table, nothing, clear, params.size_bounds_px, params.seed, params.bootstrap)
+            scores[name] = {"title": METHODS[name].title, **found}
             draw_overlays(folder / f"overlays-{name}.png", split, masks[name], table, name)
         rows = [table.assign(method=name, called_clear=clear) for name, table in tables.items()]
         write_table(
@@ -89,49 +87,47 @@ def run(params: Params, raw: Path, test: Path, unet_folder: Path, classifier_fol
         write_json(folder / "scores.json", scores)
 
 
-def method_masks(
-    method: str, params: Params, split: Split, test: Path, unet_folder: Path, classifier_folder: Path
-) -> Iterator[np.ndarray] | None:
-    """Return an iterator over the masks `(S, S)` that a method gives, or None for a U-Net that was not trained."""
-    if method == "unet":
-        network = unet.load_unet(unet_folder)
-        if network is None:
-            return None
+def fitting_unet(params: Params, folder: Path, test: Path) -> unet.Unet | None:
+    """Load the U-Net where a method needs it; None where none does, and where it was not trained."""
+    if not any(METHODS[name].needs_unet for name in params.methods):
+        return None
+    network = unet.load_unet(folder)
+    if network is not None:
         unet.require_same_images(network, test)
-        starts = range(0, len(split.images), AT_ONCE)
-        return (mask for at in starts for mask in unet.unet_masks(network, split.images[at : at + AT_ONCE]))
-    pictures = (np.ascontiguousarray(image[..., 0]) for image in split.images)
-    if method == "kmeans_brain":
-        guides = evidence_maps(classifier_folder, test, split) if params.guide else repeat(None, len(split.images))
-        pairs = zip(pictures, guides, strict=True)
-        return (kmeans_brain.segment(picture, params.kmeans_brain, guide) for picture, guide in pairs)
-    return (kmeans.segment(picture, **params.kmeans.model_dump()) for picture in pictures)
+    return network
 
 
-def evidence_maps(folder: Path, test: Path, split: Split) -> Iterator[np.ndarray]:
-    """Yield where the classifier sees evidence for the likeliest kind of tumour, `(S, S)` for each image."""
-    classifier = loaded(folder, test)
+def outline_all(masks: np.ndarray, name: str, split: Split, tools: Tools, guide: Classifier | None) -> None:
+    """Write the masks that a method gives into `masks` (N, S, S); with a guide, the method is told its evidence."""
+    with tqdm(desc=f"segment {name}", total=len(masks), unit="image", mininterval=1) as bar:
+        for at in range(0, len(masks), AT_ONCE):
+            part = slice(at, at + AT_ONCE)
+            evidence = tumour_evidence(guide, split, part) if guide else None
+            masks[part] = outline(name, split.images[part], tools, evidence)
+            bar.update(len(masks[part]))
+
+
+def tumour_evidence(classifier: Classifier, split: Split, part: slice) -> np.ndarray:
+    """Return where the classifier sees evidence for the likeliest kind of tumour, `(n, S, S)`, in a part of a split."""
+    images, table = split.images[part], split.index.iloc[part]
     tumours = np.array([at for at, name in enumerate(classifier.classes) if name != NO_TUMOUR])
-    for at in range(0, len(split.images), AT_ONCE):
-        images, table = split.images[at : at + AT_ONCE], split.index.iloc[at : at + AT_ONCE]
-        likeliest = predict.class_probabilities(classifier, images, table)[:, tumours].argmax(axis=1)
-        yield from classifier_evidence(classifier, images, table, tumours[likeliest])
+    likeliest = class_probabilities(classifier, images, table)[:, tumours].argmax(axis=1)
+    return classifier_evidence(classifier, images, table, tumours[likeliest])
 
 
-def loaded(folder: Path, test: Path) -> predict.Classifier:
+def load_fitting(folder: Path, test: Path) -> Classifier:
     """Load the classifier, if its images were made as those of `test`."""
-    classifier = predict.load_classifier(folder)
-    predict.require_same_images(classifier, test)
+    classifier = load_classifier(folder)
+    require_same_images(classifier, test)
     return classifier
 
 
-def called_clear(folder: Path, test: Path, split: Split) -> np.ndarray | None:
+def called_clear(classifier: Classifier, split: Split) -> np.ndarray | None:
     """Return for each image whether the classifier calls it free of tumour; None if it knows no such class."""
-    classifier = loaded(folder, test)
     if NO_TUMOUR not in classifier.classes:
         print(f"segment: no gate, because the classifier knows no class {NO_TUMOUR}, only {classifier.classes}")
         return None
-    likeliest: np.ndarray = predict.class_probabilities(classifier, split.images, split.index).argmax(axis=1)
+    likeliest: np.ndarray = class_probabilities(classifier, split.images, split.index).argmax(axis=1)
     return likeliest == classifier.classes.index(NO_TUMOUR)
 
 

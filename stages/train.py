@@ -15,18 +15,18 @@ import keras
 import numpy as np
 import pandas as pd
 
-from brainmri import networks, training
-from brainmri.augmentation import VariationParams
-from brainmri.batches import ImageBatches, targets
-from brainmri.calibration import calibrate
-from brainmri.classifier_params import ClassifierParams
-from brainmri.errors import ArtifactError, InputError, exit_on_error
-from brainmri.files import new_directory, open_array, read_json, write_json, write_table
-from brainmri.index import Split, read_index, read_split
-from brainmri.metadata import Encoding, encode, fit_encoding, width
-from brainmri.model_files import save_model
-from brainmri.params import check, load
-from brainmri.predict import BATCH, model_answer
+from brainmri.core.errors import ArtifactError, InputError, exit_on_error
+from brainmri.core.files import new_directory, open_array, read_json, write_json, write_table
+from brainmri.core.index import Split, read_index, read_split
+from brainmri.core.params import check, load
+from brainmri.models import classifier_networks, training
+from brainmri.models.classifier import BATCH, model_answer
+from brainmri.models.classifier_batches import ImageBatches, targets
+from brainmri.models.classifier_params import ClassifierParams
+from brainmri.models.columns import Encoding, encode, fit_encoding, width
+from brainmri.models.model_files import save_model
+from brainmri.preprocessing.augmentation import VariationParams
+from brainmri.scoring.calibration import calibrate
 
 
 class Params(ClassifierParams):
@@ -77,7 +77,7 @@ def build(params: Params, input_shape: tuple[int, int, int], classes: int, colum
     """Return the compiled, untrained network that the params name."""
     own: dict[str, Any] = getattr(params, params.architecture).model_dump()
     try:
-        model: keras.Model = getattr(networks, params.architecture)(
+        model: keras.Model = getattr(classifier_networks, params.architecture)(
             input_shape, classes, **own, dropout=params.dropout, columns=columns
         )
     except ValueError as error:

@@ -18,14 +18,14 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from brainmri import training, unet, unet_networks
-from brainmri.augmentation import VariationParams
-from brainmri.errors import exit_on_error
-from brainmri.files import new_directory, write_json, write_table
-from brainmri.index import Split, read_split
-from brainmri.model_files import save_model
-from brainmri.pairs import Pair, PairBatches, clear, folds, masked
-from brainmri.params import Section, Seed, load
+from brainmri.core.errors import exit_on_error
+from brainmri.core.files import new_directory, write_json, write_table
+from brainmri.core.index import Split, read_split
+from brainmri.core.params import Section, Seed, load
+from brainmri.models import training, unet, unet_networks
+from brainmri.models.model_files import save_model
+from brainmri.models.unet_batches import Pair, PairBatches, clear, folds, masked
+from brainmri.preprocessing.augmentation import VariationParams
 
 Count = Annotated[int, Field(ge=1, le=4096)]
 Share = Annotated[float, Field(gt=0, lt=1)]

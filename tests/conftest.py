@@ -78,7 +78,7 @@ def set_manifest(tmp_path_factory):
 @pytest.fixture(scope="session")
 def raw(tmp_path_factory, set_manifest):
     """The generated set as fetch stores it."""
-    from brainmri.params import check
+    from brainmri.core.params import check
     from stages import fetch
 
     local = {"classes": None, "masks": None, "manifest": str(set_manifest)}
@@ -90,7 +90,7 @@ def raw(tmp_path_factory, set_manifest):
 @pytest.fixture(scope="session")
 def processed(tmp_path_factory, raw):
     """The generated set as preprocess leaves it."""
-    from brainmri.params import check
+    from brainmri.core.params import check
     from stages import preprocess
 
     out = tmp_path_factory.mktemp("processed") / "processed"
@@ -102,7 +102,7 @@ def processed(tmp_path_factory, raw):
 @pytest.fixture(scope="session")
 def augmented(tmp_path_factory, processed):
     """The folder of the variants of its training images."""
-    from brainmri.params import check
+    from brainmri.core.params import check
     from stages import augment
 
     out = tmp_path_factory.mktemp("augmented") / "augmented"
@@ -113,7 +113,7 @@ def augmented(tmp_path_factory, processed):
 @pytest.fixture(scope="session")
 def classifier(tmp_path_factory, processed, augmented):
     """A classifier trained on them for two epochs."""
-    from brainmri.params import check
+    from brainmri.core.params import check
     from stages import train
 
     place = tmp_path_factory.mktemp("models")
@@ -125,7 +125,7 @@ def classifier(tmp_path_factory, processed, augmented):
 @pytest.fixture(scope="session")
 def trained_unet(tmp_path_factory, processed):
     """A U-Net trained on their masks for two epochs."""
-    from brainmri.params import check
+    from brainmri.core.params import check
     from stages import train_unet
 
     place = tmp_path_factory.mktemp("models")

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 from keras import layers
 
-from brainmri.files import write_json
-from brainmri.model_files import save_model
+from brainmri.core.files import write_json
+from brainmri.models.model_files import save_model
 
 CLASSES = ["glioma", "meningioma", "notumor", "pituitary"]
 WINDOWS = [[1, 99], [1, 75], [50, 99.8]]

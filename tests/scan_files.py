@@ -1,6 +1,7 @@
 """Make DICOM and NIfTI files of small arrays, for the tests of what reads them."""
 
 import io
+from pathlib import Path
 
 import nibabel
 import numpy as np
@@ -8,6 +9,9 @@ import pydicom
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
+# Where pydicom and nibabel ship files of scanners.
+SHIPPED = Path(pydicom.__file__).parent / "data/test_files"
+NIBABEL = Path(nibabel.__file__).parent
 AXIAL = (1, 0, 0, 0, 1, 0)  # a row runs to the patient's left, a column to the back
 CORONAL = (1, 0, 0, 0, 0, -1)
 SAGITTAL = (0, 1, 0, 0, 0, -1)

@@ -9,7 +9,7 @@ from handmade import handmade
 
 from benchmarks import bench_augment, bench_kmeans, bench_predict, bench_preprocess, volumes
 from benchmarks.common import images
-from brainmri.models import load_models
+from brainmri.prediction.trained_models import load_models
 
 pytestmark = [
     pytest.mark.slow,

@@ -57,13 +57,13 @@ def test_a_second_repro_does_nothing(project):
 
 
 def test_a_colour_of_a_chart_reruns_the_report_alone(clean):
-    figures = clean / "brainmri/figures.py"
+    figures = clean / "brainmri/reporting/figures.py"
     figures.write_text(figures.read_text().replace("#0072b2", "#0072b3"))
     assert changed(clean) == ["report"]
 
 
 def test_a_colour_of_a_gallery_reruns_no_training(clean):
-    galleries = clean / "brainmri/galleries.py"
+    galleries = clean / "brainmri/reporting/galleries.py"
     galleries.write_text(galleries.read_text().replace('cmap="gray"', 'cmap="bone"'))
     ran = stages_run(sh(clean, "dvc", "repro"))
     assert sorted(ran) == ["augment", "evaluate", "preprocess", "report", "segment"]
@@ -72,16 +72,16 @@ def test_a_colour_of_a_gallery_reruns_no_training(clean):
 @pytest.mark.parametrize(
     ("file", "stages"),
     [
-        ("brainmri/phantom.py", ["fetch"]),
-        ("brainmri/images.py", ["preprocess", "segment"]),
-        ("brainmri/augmentation.py", ["augment", "train", "train_unet"]),
-        ("brainmri/networks.py", ["train"]),
-        ("brainmri/scores.py", ["evaluate", "probe", "report"]),
+        ("brainmri/phantom/simulated_set.py", ["fetch"]),
+        ("brainmri/preprocessing/images.py", ["preprocess", "segment"]),
+        ("brainmri/preprocessing/augmentation.py", ["augment", "train", "train_unet"]),
+        ("brainmri/models/classifier_networks.py", ["train"]),
+        ("brainmri/scoring/scores.py", ["evaluate", "probe", "report"]),
         ("exclude.csv", ["preprocess"]),
-        ("brainmri/kmeans.py", ["segment"]),
-        ("brainmri/kmeans_brain.py", ["segment"]),
-        ("brainmri/galleries.py", ["augment", "evaluate", "preprocess", "segment"]),
-        ("brainmri/errors.py", sorted(STAGES)),
+        ("brainmri/segmentation/kmeans.py", ["segment"]),
+        ("brainmri/segmentation/kmeans_brain.py", ["segment"]),
+        ("brainmri/reporting/galleries.py", ["augment", "evaluate", "preprocess", "segment"]),
+        ("brainmri/core/errors.py", sorted(STAGES)),
         ("brainmri/__init__.py", sorted(STAGES)),
     ],
 )
@@ -165,12 +165,14 @@ def test_a_stage_runs_by_its_path_as_well(clean, tmp_path):
 
 
 def test_a_run_is_recorded_with_its_commit(clean, tmp_path):
-    sh(clean, "python", "-m", "brainmri.cli", "record", "tiny", "dvc repro", str(tmp_path / "run.json"))
+    sh(clean, "python", "-m", "brainmri.project.cli", "record", "tiny", "dvc repro", str(tmp_path / "run.json"))
     found = json.loads((tmp_path / "run.json").read_text())
     assert found["commit"] == sh(clean, "git", "rev-parse", "HEAD").strip()
     assert found["metrics"]["classify"]["whole"]["images"] > 0
     assert found["versions"]["keras"]
     (clean / "stages/train.py").write_text("# changed\n")
-    printed = sh(clean, "python", "-m", "brainmri.cli", "record", "tiny", "x", str(tmp_path / "other.json"), ok=False)
+    printed = sh(
+        clean, "python", "-m", "brainmri.project.cli", "record", "tiny", "x", str(tmp_path / "other.json"), ok=False
+    )
     assert "code should be committed before its run is recorded" in printed
     assert not (tmp_path / "other.json").exists()

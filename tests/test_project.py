@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from brainmri import results
+from brainmri.project import results
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -131,4 +131,4 @@ def test_git_tracks_no_data_and_no_private_path():
     "stage", ["fetch", "preprocess", "probe", "augment", "train", "train_unet", "evaluate", "segment", "report"]
 )
 def test_every_stage_has_its_tests(stage):
-    assert (ROOT / f"tests/test_{stage}.py").exists()
+    assert (ROOT / f"tests/stages/test_{stage}.py").exists()

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from tiny_project import commit, sh, stages_run
 
-from brainmri.compare_report import CHARTS
+from brainmri.comparison.compare_report import CHARTS
 
 pytestmark = [pytest.mark.slow, pytest.mark.pipeline]
 

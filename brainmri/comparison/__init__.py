@@ -1,0 +1,1 @@
+"""What changed between two revisions, and between the runs of a sweep."""

@@ -1,0 +1,165 @@
+"""The U-Net that outlines tumours: its loss, and how a trained one answers; the networks are in `unet_networks.py`.
+
+Input: (N, S, S, C) float32 in [0, 1]. Output: (N, S, S, 1) float32, the probability that a pixel is tumour.
+"""
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import keras
+import numpy as np
+import pandas as pd
+from keras import ops
+from scipy import ndimage
+
+from brainmri.core.errors import ArtifactError
+from brainmri.core.files import read_json
+from brainmri.models.model_files import load_model
+
+BATCH = 64  # images at once; fixed, because the last bits of a product depend on it
+
+
+@dataclass(frozen=True)
+class Cleaning:
+    """How probabilities become a mask, in this order."""
+
+    threshold: float  # a pixel is tumour from this probability on
+    smallest_px: int  # smaller components are dropped
+    largest_only: bool  # all components but the largest are dropped
+    fill_holes: bool
+
+
+@dataclass(frozen=True)
+class Unet:
+    """What `models/unet` holds."""
+
+    model: keras.Model
+    image_params: dict[str, Any]  # of `images.ImageParams`
+    mirror: bool  # the answer is the mean of those to an image and to its left-right mirror image
+    cleaning: Cleaning
+
+
+def dice_cross_entropy(dice_weight: float) -> Callable[[Any, Any], Any]:
+    """Return the loss: `dice_weight` times 1 - soft Dice [1]_, plus the rest times the binary cross-entropy.
+
+    The loss takes true masks and probabilities (N, S, S, 1) and returns (N,), one loss an image. Soft Dice is
+    (2 Σtp + 1) / (Σt + Σp + 1): the ones make it 1 where both are empty, and let an empty mask teach.
+
+    References
+    ----------
+    .. [1] Milletari et al. 2016, doi:10.1109/3DV.2016.79
+    """
+
+    def loss(true: Any, given: Any) -> Any:
+        entropy = ops.mean(ops.binary_crossentropy(true, given), axis=(1, 2, 3))
+        return dice_weight * (1 - soft_dice(true, given)) + (1 - dice_weight) * entropy
+
+    return loss
+
+
+def soft_dice(true: Any, given: Any) -> Any:
+    """Return (N,) the soft Dice of true masks and probabilities (N, S, S, 1), 1 where both are empty."""
+    axes = (1, 2, 3)
+    both = ops.sum(true * given, axis=axes)
+    return (2 * both + 1) / (ops.sum(true, axis=axes) + ops.sum(given, axis=axes) + 1)
+
+
+def clean(probabilities: np.ndarray, cleaning: Cleaning) -> np.ndarray:
+    """Make a mask (S, S) bool of probabilities (S, S); components touch at sides and corners."""
+    mask: np.ndarray = probabilities >= cleaning.threshold
+    _, components, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
+    sizes = stats[:, cv2.CC_STAT_AREA].copy()
+    sizes[0] = 0  # the background
+    keep = sizes >= max(1, cleaning.smallest_px)
+    if cleaning.largest_only:
+        keep &= np.arange(len(sizes)) == sizes.argmax()  # the uppermost of equals
+    mask = keep[components]
+    return ndimage.binary_fill_holes(mask) if cleaning.fill_holes else mask
+
+
+def dice(truth: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    """Return the Dice (N,) of masks (N, S, S) bool; NaN, not scored, where both are empty."""
+    sizes = (truth.sum(axis=(1, 2)) + masks.sum(axis=(1, 2))).astype(float)
+    sizes[sizes == 0] = np.nan
+    scores: np.ndarray = 2 * (truth & masks).sum(axis=(1, 2)) / sizes
+    return scores
+
+
+def compare_cleanings(
+    truth: np.ndarray, probabilities: np.ndarray, candidates: dict[str, Sequence[Any]]
+) -> pd.DataFrame:
+    """Score every combination of candidates on images with a tumour.
+
+    Parameters
+    ----------
+    truth : ndarray, shape (N, S, S), bool
+        None of them empty.
+    probabilities : ndarray, shape (N, S, S), float32
+    candidates : dict
+        For each field of `Cleaning` the values to try.
+
+    Returns
+    -------
+    DataFrame
+        One row a combination: the fields of `Cleaning` and `dice`, the mean over the images.
+    """
+    rows = []
+    for values in itertools.product(*candidates.values()):
+        fields: dict[str, Any] = dict(zip(candidates, values, strict=True))
+        cleaning = Cleaning(**fields)
+        masks = np.stack([clean(each, cleaning) for each in probabilities])
+        rows.append({**asdict(cleaning), "dice": dice(truth, masks).mean()})
+    return pd.DataFrame(rows)
+
+
+def load_unet(folder: Path) -> Unet | None:
+    """Load the U-Net that the train_unet stage wrote; None where it skipped because there were no masks."""
+    if (folder / "skipped.json").exists():
+        return None
+    made_with, post = read_json(folder / "preprocess.json"), read_json(folder / "postprocess.json")
+    mirror = post.pop("mirror")
+    return Unet(load_model(folder / "model.keras"), made_with["params"], mirror, Cleaning(**post))
+
+
+def require_same_images(unet: Unet, folder: Path) -> None:
+    """Refuse images that were not made as those the network was trained on.
+
+    Raises
+    ------
+    ArtifactError
+        If the image params of `folder` differ from the network's.
+    """
+    params = read_json(folder / "preprocess.json")["params"]
+    if params != unet.image_params:
+        raise ArtifactError(
+            f"{folder}: images should be made with the params the U-Net was trained with ({unet.image_params}), "
+            f"received {params}; run `dvc repro`"
+        )
+
+
+def unet_probabilities(unet: Unet, images: np.ndarray) -> np.ndarray:
+    """Return the tumour probability of each pixel, (N, S, S) float32, of images (N, S, S, C) uint8."""
+    return model_probabilities(unet.model, images, unet.mirror)
+
+
+def unet_masks(unet: Unet, images: np.ndarray) -> np.ndarray:
+    """Return the tumour masks (N, S, S) bool of images (N, S, S, C) uint8."""
+    masks = [clean(each, unet.cleaning) for each in unet_probabilities(unet, images)]
+    return np.stack(masks) if masks else np.empty(images.shape[:3], bool)
+
+
+def model_probabilities(model: keras.Model, images: np.ndarray, mirror: bool) -> np.ndarray:
+    """Return (N, S, S) float32 of images (N, S, S, C) uint8; with `mirror` the mean of both sides' answers."""
+    answers = np.empty(images.shape[:3], np.float32)
+    for at in range(0, len(images), BATCH):
+        pictures = images[at : at + BATCH].astype(np.float32) / 255
+        answer = np.asarray(model.predict_on_batch(pictures))[..., 0]
+        if mirror:
+            turned = np.asarray(model.predict_on_batch(pictures[:, :, ::-1]))[:, :, ::-1, 0]
+            answer = (answer + turned) / 2
+        answers[at : at + BATCH] = answer
+    return answers

@@ -1,0 +1,1 @@
+"""The simulated set: an atlas, heads, lesions, and a scanner."""

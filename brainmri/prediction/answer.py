@@ -1,0 +1,284 @@
+"""The answer for one scan: its class, how sure that is, where the tumour lies and how large it is.
+
+For programs, the command `brainmri predict`, the page and the API alike. Not for clinical use.
+"""
+
+import math
+import time
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from brainmri.core.errors import ParamsError
+from brainmri.core.labels import NO_TUMOUR
+from brainmri.prediction import volume_answers, volume_measures
+from brainmri.prediction.inputs import Input, Named, read_one
+from brainmri.prediction.trained_models import Models
+from brainmri.prediction.volume_measures import NOT_CLINICAL, Measures
+from brainmri.preprocessing.images import ImageParams
+from brainmri.preprocessing.native import from_square, levels_from_square
+from brainmri.preprocessing.scans import scan_of
+from brainmri.segmentation.methods import METHODS, NONE, require_method
+
+AT_ONCE = 64  # slices that the networks get, so that memory stays flat
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is said of one scan. An image has D = 1."""
+
+    scan: Input  # its name, kind and levels (D, H, W)
+    label: str  # the likeliest class
+    probabilities: dict[str, float]  # calibrated, by class; of a volume pooled over its slices
+    slice_probabilities: np.ndarray  # (D, K) float32, calibrated, each slice by itself
+    abstain: bool  # the likeliest class is not likely enough to be relied on
+    method: str  # of `segmentation.methods`, or none
+    gated: bool  # the mask was emptied because the classifier sees no tumour
+    mask: np.ndarray | None  # (D, H, W) bool, on the file's own pixels; None where no method was asked for
+    area_mm2: float | None  # of an image's mask, where the file states its spacing
+    measures: Measures | None  # of a volume's mask
+    window: tuple[float, float]  # levels to show as black and white
+    facts: dict[str, Any]  # of the scan and its acquisition; None where unknown; nothing that names a person
+    inputs: np.ndarray  # (D, S, S, C) uint8, what the networks saw
+    table: pd.DataFrame  # D rows, the columns of the index that a classifier may take
+    seconds: dict[str, float] = field(default_factory=dict)  # by step
+
+
+def answer(given: Path | Named | Input, models: Models, method: str = "unet", gate: bool = True) -> Answer:
+    """Answer for one scan: a picture, a NIfTI file, a DICOM file or series; in a folder or archive or by itself.
+
+    The slices of a volume are classified and outlined one by one; `volume_answers` makes them agree. Its probabilities
+    are those of the 10 mm in which a tumour is likeliest.
+
+    Parameters
+    ----------
+    given : Path, (name, content) or Input
+        See `inputs.opened`; an upload is given as its name and content.
+    models : Models
+        May be shared between threads.
+    method : str
+        How the tumour is outlined: one of `segmentation.methods`, or "none".
+    gate : bool
+        Whether the mask is emptied where the classifier sees no tumour; of a volume in parts, see `volume_answers`.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or holds none or several scans.
+    ParamsError, ArtifactError
+        For an unknown method, or the U-Net where there is none.
+    """
+    require_method(method, models.tools)
+    watch = _Watch()
+    scan = given if isinstance(given, Input) else read_one(given)
+    watch.lap("read")
+    inputs, table = prepared(scan, models.image_params)
+    watch.lap("prepare")
+    by_slice = _classified(inputs, table, models)
+    classes, window = models.classifier.classes, display_window(scan)
+    no_tumour = classes.index(NO_TUMOUR) if NO_TUMOUR in classes else None
+    overall = _pooled(scan, by_slice, window, no_tumour)
+    label = classes[int(overall.argmax())]
+    watch.lap("classify")
+    gated = gate and label == NO_TUMOUR and method != NONE
+    mask = None
+    if method != NONE:
+        clear = _clear(scan, by_slice, no_tumour) if gate else np.zeros(len(by_slice), bool)
+        mask = np.zeros(scan.levels.shape, bool) if gated else _outlined(scan, inputs, clear, models, method)
+        watch.lap("outline")
+    return Answer(
+        scan=scan,
+        label=label,
+        probabilities={name: float(share) for name, share in zip(classes, overall, strict=True)},
+        slice_probabilities=by_slice,
+        abstain=bool(overall.max() < models.classifier.abstain_below),
+        method=method,
+        gated=gated,
+        mask=mask,
+        area_mm2=_area_mm2(scan, mask),
+        measures=_measures(scan, mask),
+        window=window,
+        facts=_facts(scan),
+        inputs=inputs,
+        table=table,
+        seconds=watch.seconds,
+    )
+
+
+def prepared(scan: Input, params: ImageParams) -> tuple[np.ndarray, pd.DataFrame]:
+    """Return what a network sees of each slice, (D, S, S, C) uint8, and D rows of what the index would say of it."""
+    images = np.zeros((len(scan.levels), params.size, params.size, len(params.windows)), np.uint8)
+    rows = []
+    volume = scan.volume
+    for at, levels in enumerate(scan.levels):
+        low, high = volume.windows[at] if volume else (math.nan, math.nan)
+        slice_ = scan_of(levels, scan.mode, params, (low, high) if low < high else None)
+        images[at] = slice_.channels
+        _, row_mm, col_mm = volume.spacing_mm if volume else (math.nan,) * 3
+        place = {"voxel_row_mm": row_mm / slice_.scale[0], "voxel_col_mm": col_mm / slice_.scale[1]}
+        rows.append(slice_.facts | place | {"plane": volume.plane if volume else ""})
+    return images, pd.DataFrame(rows)
+
+
+def evidence(found: Answer, models: Models, label: str | None = None, at: int = 0) -> np.ndarray:
+    """Return where the classifier sees evidence for a class, (H, W) float32 in [0, 1], on the file's own pixels.
+
+    Parameters
+    ----------
+    label : str, optional
+        A class of the classifier; the answer's own by default.
+    at : int
+        Which slice.
+    """
+    from brainmri.models.saliency import classifier_evidence
+
+    classes = models.classifier.classes
+    label = found.label if label is None else label
+    if label not in classes or not 0 <= at < len(found.inputs):
+        raise ParamsError(
+            f"evidence: should be asked of a class in {', '.join(classes)} and a slice from 0 to "
+            f"{len(found.inputs) - 1}, received {label!r} and {at}"
+        )
+    part, number = slice(at, at + 1), np.array([classes.index(label)])
+    with models.lock:
+        square = classifier_evidence(models.classifier, found.inputs[part], found.table.iloc[part], number)[0]
+    return levels_from_square(square, found.scan.levels.shape[1:], models.image_params.fit)
+
+
+def as_dict(found: Answer) -> dict[str, Any]:
+    """Return an answer ready for JSON; unknown numbers are None. Masks and levels are left out."""
+    mask: dict[str, Any] | None = None
+    if found.mask is not None:
+        mask = {"method": found.method, "gated": found.gated}
+        if found.measures is None:
+            mask |= {"pixels": int(found.mask.sum()), "area_mm2": found.area_mm2}
+        else:
+            centroid = [_known(value) for value in found.measures.centroid_mm]
+            mask |= {
+                "voxels": int(found.mask.sum()),
+                "volume_ml": found.measures.volume_ml,
+                "largest_diameter_mm": _known(found.measures.largest_diameter_mm),
+                "centroid_mm": None if None in centroid else centroid,
+            }
+    volume: dict[str, Any] = {}
+    if found.scan.kind == "volume" and found.scan.volume is not None:
+        volume = {
+            "slice_probabilities": [[round(float(share), 6) for share in row] for row in found.slice_probabilities],
+            "affine": found.scan.volume.affine.tolist(),
+        }
+    return {
+        "name": found.scan.name,
+        "kind": found.scan.kind,
+        "class": found.label,
+        "probabilities": {name: round(share, 6) for name, share in found.probabilities.items()},
+        "abstain": found.abstain,
+        "mask": mask,
+        **volume,
+        "scan": found.facts,
+        "seconds": {name: round(spent, 4) for name, spent in found.seconds.items()},
+        "note": NOT_CLINICAL,
+    }
+
+
+def display_window(scan: Input) -> tuple[float, float]:
+    """Return the levels to show as black and white: the file's own window if all slices share one, else nearly all."""
+    if scan.volume is not None and (scan.volume.windows == scan.volume.windows[0]).all():
+        low, high = scan.volume.windows[0]
+        return float(low), float(high)
+    low, high = np.percentile(scan.levels, [0.5, 99.8])
+    return float(low), float(max(high, low + 1))
+
+
+def shown(levels: np.ndarray, window: tuple[float, float]) -> np.ndarray:
+    """Return levels (..., H, W) as a picture, uint8: black up to the low end of a window, white from its high end."""
+    low, high = window
+    return np.rint((levels.astype(np.float32) - low).clip(0, high - low) * (255 / (high - low))).astype(np.uint8)
+
+
+def _classified(inputs: np.ndarray, table: pd.DataFrame, models: Models) -> np.ndarray:
+    from brainmri.models.classifier import class_probabilities
+
+    parts = []
+    for at in range(0, len(inputs), AT_ONCE):
+        part = slice(at, at + AT_ONCE)
+        with models.lock:
+            parts.append(class_probabilities(models.classifier, inputs[part], table.iloc[part]))
+    return np.concatenate(parts)
+
+
+def _pooled(scan: Input, by_slice: np.ndarray, window: tuple[float, float], no_tumour: int | None) -> np.ndarray:
+    """Return the probabilities (K,) of the whole scan."""
+    if scan.volume is None or len(by_slice) == 1:
+        return by_slice[0]
+    pictures = np.stack([shown(levels, window) for levels in scan.levels])
+    return volume_answers.pooled(by_slice, volume_answers.tissue(pictures), scan.volume.spacing_mm[0], no_tumour)
+
+
+def _clear(scan: Input, by_slice: np.ndarray, no_tumour: int | None) -> np.ndarray:
+    """Return for each slice (D,) whether it is called free of tumour, its neighbours heard."""
+    if scan.volume is not None and len(by_slice) > 1:
+        by_slice = volume_answers.smoothed(by_slice, scan.volume.spacing_mm[0])
+    return np.asarray(by_slice.argmax(axis=1) == (-1 if no_tumour is None else no_tumour))
+
+
+def _outlined(scan: Input, inputs: np.ndarray, clear: np.ndarray, models: Models, name: str) -> np.ndarray:
+    """Return the mask (D, H, W) bool on the scan's own pixels; of `clear` (D,) see `volume_answers.consistent`."""
+    method, tools = METHODS[name], models.tools
+    parts = []
+    for at in range(0, len(inputs), AT_ONCE):
+        with models.lock if method.needs_unet else nullcontext():
+            parts.append(method.shares(inputs[at : at + AT_ONCE], tools, None))
+    shares = np.concatenate(parts)
+    if scan.volume is not None and len(shares) > 1:
+        shares = volume_answers.smoothed(shares, scan.volume.spacing_mm[0])
+    masks = volume_answers.consistent(method.masks(shares, tools), clear)
+    native = np.zeros(scan.levels.shape, bool)
+    for at, mask in enumerate(masks):
+        native[at] = from_square(mask, scan.levels.shape[1:], models.image_params.fit)
+    return native
+
+
+def _area_mm2(scan: Input, mask: np.ndarray | None) -> float | None:
+    if mask is None or scan.volume is None or scan.kind == "volume":
+        return None
+    _, row_mm, col_mm = scan.volume.spacing_mm
+    return _known(float(mask.sum()) * row_mm * col_mm)
+
+
+def _measures(scan: Input, mask: np.ndarray | None) -> Measures | None:
+    if mask is None or scan.volume is None or scan.kind == "image":
+        return None
+    return volume_measures.measure(mask, scan.volume.affine)
+
+
+def _facts(scan: Input) -> dict[str, Any]:
+    slices, height, width = scan.levels.shape
+    known: dict[str, Any] = {"mode": scan.mode, "slices": slices, "height_px": height, "width_px": width}
+    if scan.volume is None:
+        return known
+    slice_mm, row_mm, col_mm = (_known(value) for value in scan.volume.spacing_mm)
+    spacing = {"voxel_row_mm": row_mm, "voxel_col_mm": col_mm, "slice_mm": slice_mm}
+    facts = {
+        name: _known(value) if isinstance(value, float) else value or None for name, value in scan.volume.facts.items()
+    }
+    return known | {"plane": scan.volume.plane or None} | spacing | facts
+
+
+def _known(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+class _Watch:
+    """Seconds by step."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, step: str) -> None:
+        now = time.perf_counter()
+        self.seconds[step], self._last = now - self._last, now

@@ -1,0 +1,255 @@
+"""What there is to answer for in a path or an upload: pictures, DICOM series, NIfTI files, one after another.
+
+Files without an image in them are counted by kind, never passed over in silence. Nothing that names a person is read
+(see `dicom` and `nifti`); names of files and folders are the caller's own and come back as they are.
+"""
+
+import io
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from brainmri.core.errors import InputError
+from brainmri.preprocessing import images
+from brainmri.sources import archives, dicom, layouts, nifti
+from brainmri.sources.expand import NO_PIXELS
+from brainmri.sources.slicing import Volume, from_dicom, from_nifti
+
+Named = tuple[str, bytes]  # a file's name and content, such as an upload's
+File = tuple[str, Callable[[], bytes]]  # its name, and how to read it
+
+MAX_PIXELS = 2**26  # of a picture; a file of kilobytes may announce a thousand times as many
+T = TypeVar("T")
+
+_ARCHIVES = (b"PK\x03\x04", b"PK\x05\x06", b"\x1f\x8b", b"BZh", b"\xfd7zXZ")
+_SLICE_MODE = "I;16"  # as fetch stores slices of DICOM and NIfTI
+
+
+@dataclass(frozen=True)
+class Input:
+    """One picture, or the slices of one volume."""
+
+    name: str
+    kind: Literal["image", "volume"]  # a DICOM series of a single slice is an image, a NIfTI file always a volume
+    levels: np.ndarray  # (D, H, W) uint8 or uint16, D is 1 for an image; on the file's own pixels, before any window
+    mode: str  # Pillow's name of the pixel format
+    volume: Volume | None  # None for a picture; of DICOM and NIfTI what is known beside the levels
+
+
+@dataclass(frozen=True)
+class Item:
+    """What was found and can be read, while the source is open."""
+
+    name: str
+    read: Callable[[], list[Input]]  # several where a DICOM series holds several volumes; raises InputError
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a source holds."""
+
+    items: list[Item]  # by name
+    ignored: dict[str, int]  # files without an image, by kind
+
+
+@contextmanager
+def opened(source: Path | Named) -> Iterator[Found]:
+    """Find what there is to read, for the length of a `with`; memory then holds one item at a time.
+
+    Parameters
+    ----------
+    source
+        A file, a folder with whatever lies below it, a zip or a tar; or the name and content of a file or an archive.
+        An archive that comes as content is kept in a temporary file as long as it is open.
+
+    Raises
+    ------
+    InputError
+        As `archives.opened`. What a single file has wrong is raised by `Item.read`.
+    """
+    if isinstance(source, Path):
+        name, head = source.name, b"" if source.is_dir() else _head(source)
+        data: Callable[[], bytes] = partial(archives.read_file, source)
+    else:
+        name, head, data = source[0], source[1][:512], lambda: source[1]
+    if isinstance(source, Path) and (source.is_dir() or _is_archive(name, head)):
+        with archives.opened(source) as archive:
+            yield _listed(archive)
+    elif isinstance(source, tuple) and _is_archive(name, head):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "upload"
+            path.write_bytes(source[1])
+            with _called(str(path), name), archives.opened(path) as archive:
+                found = _listed(archive)
+                yield Found([_renamed(item, str(path), name) for item in found.items], found.ignored)
+    else:
+        where = str(source) if isinstance(source, Path) else name
+        yield Found([_file(where, head, data)], {})
+
+
+def read_one(source: Path | Named) -> Input:
+    """Read the one picture or volume that a source holds, see `opened`; raise `InputError` for none or several."""
+    with opened(source) as found:
+        read = [each for item in found.items for each in item.read()]
+    if len(read) != 1:
+        where = source if isinstance(source, Path) else source[0]
+        raise InputError(
+            f"{where}: should hold one picture, NIfTI file or DICOM series, received {len(read)}; name one"
+        )
+    return read[0]
+
+
+def _head(path: Path) -> bytes:
+    if not path.is_file():
+        raise InputError(f"{path}: no such file or folder; give pictures, DICOM or NIfTI files, folders or archives")
+    try:
+        with path.open("rb") as file:
+            return file.read(512)
+    except OSError as error:
+        raise InputError(f"{path}: not readable: {error.strerror}; check its permissions") from None
+
+
+def _is_archive(name: str, head: bytes) -> bool:
+    return not nifti.is_nifti(name) and (head.startswith(_ARCHIVES) or head[257:262] == b"ustar")
+
+
+@contextmanager
+def _called(path: str, name: str) -> Iterator[None]:
+    """Call a temporary file by the name that its user knows."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(str(error).replace(path, name)) from None
+
+
+def _renamed(item: Item, path: str, name: str) -> Item:
+    def read() -> list[Input]:
+        with _called(path, name):
+            return [replace(one, name=one.name.replace(path, name)) for one in item.read()]
+
+    return Item(item.name.replace(path, name), read)
+
+
+def _file(where: str, head: bytes, data: Callable[[], bytes]) -> Item:
+    """Return the item of a file that was named itself: whatever it is, it is tried."""
+    if nifti.is_nifti(where):
+        return Item(where, partial(_nifti, data, where))
+    if dicom.is_dicom(head) or where.lower().endswith(layouts.SCAN_SUFFIXES):
+        return Item(where, partial(_dicom, [(where, data)], where))
+    return Item(where, partial(_picture, data, where))
+
+
+def _listed(archive: archives.Archive) -> Found:
+    items: list[tuple[str, Callable[[str], list[Input]]]] = []
+    series: dict[str, list[File]] = {}
+    ignored: Counter[str] = Counter()
+    for name in tqdm(archive.files, "look", unit=" files", mininterval=1, delay=1):
+        where, read = f"{archive.path}/{name}", partial(archive.read, name)
+        if nifti.is_nifti(name) and not layouts.ignored_as(name):
+            items.append((where, partial(_nifti, read)))
+        elif name.lower().endswith(layouts.IMAGE_SUFFIXES) and not layouts.ignored_as(name):
+            items.append((where, partial(_picture, read)))
+        elif layouts.is_image(name, archive.read):
+            try:
+                header = dicom.read_header(read())
+            except InputError as error:
+                items.append((where, partial(_refused, str(error))))
+                continue
+            if header is None:
+                ignored[NO_PIXELS] += 1
+            else:
+                series.setdefault(header.series or name, []).append((where, read))
+        else:
+            ignored[layouts.ignored_as(name)] += 1
+    items += [(name, partial(_dicom, files)) for name, files in _named(list(series.values()))]
+    items.sort(key=lambda item: item[0])
+    return Found([Item(name, partial(read, name)) for name, read in _distinct(items)], dict(sorted(ignored.items())))
+
+
+def _refused(reason: str, name: str) -> list[Input]:
+    raise InputError(f"{name}: {reason}")
+
+
+def _named(series: list[list[File]]) -> list[tuple[str, list[File]]]:
+    """Return each series with its name: the folder that it has for itself, or else its first file."""
+    folders = [_folder(files) for files in series]
+    alone = [len(files) > 1 and folders.count(folder) == 1 for files, folder in zip(series, folders, strict=True)]
+    return [(folder if own else files[0][0], files) for files, folder, own in zip(series, folders, alone, strict=True)]
+
+
+def _folder(files: list[File]) -> str:
+    """Return the folder that all files of a series lie in; of a single file its own name."""
+    if len(files) == 1:
+        return files[0][0]
+    first, last = files[0][0].split("/")[:-1], files[-1][0].split("/")[:-1]  # sorted: what these share, all share
+    shared = [one for at, one in enumerate(first) if first[: at + 1] == last[: at + 1]]
+    return "/".join(shared)
+
+
+def _distinct(named: list[tuple[str, T]]) -> list[tuple[str, T]]:
+    """Return the things with the second and later of each name numbered: two series may share a folder."""
+    seen: Counter[str] = Counter()
+    result = []
+    for name, thing in named:
+        seen[name] += 1
+        result.append((name if seen[name] == 1 else f"{name}#{seen[name]}", thing))
+    return result
+
+
+def _picture(read: Callable[[], bytes], name: str) -> list[Input]:
+    data = read()
+    try:
+        _refuse_large(data)
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None
+    try:
+        grey, mode = images.decode(data)
+    except InputError as error:
+        raise InputError(f"{name}: {error}; bring whole JPEG, PNG, TIFF, BMP or WebP, DICOM or NIfTI files") from None
+    return [Input(name, "image", grey[None], mode, None)]
+
+
+def _refuse_large(data: bytes) -> None:
+    """Refuse a picture with too many pixels before they take memory."""
+    try:
+        with Image.open(io.BytesIO(data)) as header:
+            width, height = header.size
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return  # decoding says what is wrong
+    if width * height > MAX_PIXELS:
+        raise InputError(f"a picture should have at most {MAX_PIXELS} pixels, received {width}x{height}; shrink it")
+
+
+def _nifti(read: Callable[[], bytes], name: str) -> list[Input]:
+    data = read()
+    try:
+        volume = from_nifti(data)
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None
+    return [Input(name, "volume", volume.levels, _SLICE_MODE, volume)]
+
+
+def _dicom(files: list[File], name: str) -> list[Input]:
+    volumes = from_dicom((where, read()) for where, read in files)
+    return [
+        Input(shown, "image" if len(volume.levels) == 1 else "volume", volume.levels, _SLICE_MODE, volume)
+        for shown, volume in _distinct([(name, _on_a_grid(name, volume)) for volume in volumes])
+    ]
+
+
+def _on_a_grid(name: str, volume: Volume) -> Volume:
+    if len(volume.levels) > 1 and not np.isfinite(volume.affine).all():
+        raise InputError(
+            f"{name}: slices should lie at equal distances, one at each, with voxel size and position; complete the "
+            "series, or separate its echoes and times"
+        )
+    return volume

@@ -1,0 +1,179 @@
+"""Turn stored files into arrays on the square grid, with everything that preprocessing keeps of each."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from brainmri.core.errors import InputError
+from brainmri.core.files import create_array, open_array
+from brainmri.preprocessing import duplicates
+from brainmri.preprocessing.images import (
+    ImageParams,
+    apply_table,
+    decode,
+    eight_bit,
+    head,
+    level_counts,
+    mask_to_square,
+    to_square,
+    window_table,
+)
+from brainmri.preprocessing.quality import quality
+
+# One stored image: its row of the manifest, the bytes of its file and of its mask.
+StoredImage = tuple[Any, bytes, bytes | None]
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One slice on the square grid (S x S pixels)."""
+
+    square: np.ndarray  # (S, S) uint8 or uint16, before any window
+    inside: np.ndarray  # (S, S) bool, the head
+    channels: np.ndarray  # (S, S, C) uint8, one a window
+    mask: np.ndarray | None  # (S, S) bool
+    scale: tuple[float, float]  # new pixels per old one, along rows and columns
+    facts: dict[str, object]  # mode, size and quality, as in the index
+    counts: (
+        np.ndarray
+    )  # (1 + C, 256), pixels of each level inside the head: before (in 256 levels), and after each window
+
+
+@dataclass(frozen=True)
+class Scans:
+    """Every readable image of a set of N, in the order of the manifest; the arrays may be longer than the table."""
+
+    table: pd.DataFrame  # the manifest's columns, mode, size and quality, and `has_mask`
+    images: np.ndarray  # (N, S, S, C) uint8, memory-mapped
+    masks: np.ndarray  # (N, S, S) uint8, memory-mapped; zero where there is none
+    thumbnails: np.ndarray  # (N, 1024) float32
+    histograms: pd.DataFrame  # columns label, stage, level, share
+    bad: pd.DataFrame  # columns image_id, reason
+
+
+def read_scan(
+    data: bytes, mask_data: bytes | None, params: ImageParams, own_window: tuple[float, float] | None = None
+) -> Scan:
+    """Decode an image file and its mask, if it has one, and bring both to the square grid.
+
+    `own_window` is that of the scan's own file, see `images.windowed`.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be decoded or the sizes of the two differ; the message gives the reason only.
+    """
+    grey, mode = decode(data)
+    scan = scan_of(grey, mode, params, own_window)
+    return scan if mask_data is None else replace(scan, mask=_read_mask(mask_data, grey.shape, params))
+
+
+def scan_of(grey: np.ndarray, mode: str, params: ImageParams, own_window: tuple[float, float] | None = None) -> Scan:
+    """Bring a decoded slice (H, W), uint8 or uint16, to the square grid; of the rest see `read_scan`."""
+    square, scale = to_square(grey, params.size, params.fit)
+    inside = head(square)
+    counts = level_counts(square, inside)
+    counts_256 = counts if square.dtype == np.uint8 else level_counts(eight_bit(square), inside)
+    table = window_table(square, counts, params, own_window)
+    facts = {"mode": mode, "height_px": grey.shape[0], "width_px": grey.shape[1]}
+    return Scan(
+        square,
+        inside,
+        apply_table(square, table),
+        None,
+        scale,
+        facts | quality(square, inside, counts, counts_256),
+        _stage_counts(counts, counts_256, table),
+    )
+
+
+def _stage_counts(counts: np.ndarray, counts_256: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """Return the levels inside the head counted before and after each window, (1 + C, 256), from the counts alone."""
+    return np.stack([counts_256, *(np.bincount(row, counts, 256) for row in table)])
+
+
+def read_scans(stored: Iterable[StoredImage], count: int, params: ImageParams, folder: Path) -> Scans:
+    """Read up to `count` stored images into arrays under `folder`, one at a time; name and keep the bad ones aside."""
+    shape = (count, params.size, params.size)
+    thumbnails = np.zeros((count, duplicates.SIDE**2), np.float32)
+    counts: dict[str, np.ndarray] = {}
+    rows: list[dict[str, Any]] = []
+    bad: list[dict[str, str]] = []
+    images, masks = folder / "images.npy", folder / "masks.npy"
+    with _writer(images, (*shape, len(params.windows))) as put_image, _writer(masks, shape) as put_mask:
+        for row, data, mask_data in stored:
+            try:
+                scan = read_scan(data, mask_data, params, _own_window(row))
+            except InputError as error:
+                bad.append({"image_id": row.image_id, "reason": str(error)})
+                continue
+            put_image(len(rows), scan.channels)
+            if scan.mask is not None:
+                put_mask(len(rows), scan.mask)
+            thumbnails[len(rows)] = duplicates.thumbnail(scan.square)
+            counts[row.label] = counts.get(row.label, 0) + scan.counts
+            rows.append(_index_row(row, scan))
+    unread = pd.DataFrame(bad, columns=["image_id", "reason"])
+    return Scans(pd.DataFrame(rows), open_array(images), open_array(masks), thumbnails, _histograms(counts), unread)
+
+
+@contextmanager
+def _writer(path: Path, shape: tuple[int, ...]) -> Iterator[Callable[[int, np.ndarray], None]]:
+    """Create a `uint8` array file of zeros; give `put(at, pixels)`, which writes one row of it.
+
+    Not through a memory map: pages that are written to one count as the process's own until it is closed.
+    """
+    create_array(path, shape)
+    start = path.stat().st_size - math.prod(shape)
+    with path.open("r+b") as file:
+
+        def put(at: int, pixels: np.ndarray) -> None:
+            file.seek(start + at * pixels.nbytes)
+            file.write(pixels.data)
+
+        yield put
+
+
+def _read_mask(data: bytes, shape: tuple[int, ...], params: ImageParams) -> np.ndarray:
+    try:
+        mask, _ = decode(data)
+    except InputError as error:
+        raise InputError(f"mask {error}") from None
+    if mask.shape != shape:
+        raise InputError(f"mask should have the image's size {shape}, received {mask.shape}")
+    half = np.iinfo(mask.dtype).max // 2
+    if 0 < mask.max() <= half:
+        raise InputError(f"mask should be 0 outside and above {half} inside the tumour, received at most {mask.max()}")
+    return mask_to_square(mask > half, params.size, params.fit)
+
+
+def _own_window(row: Any) -> tuple[float, float] | None:
+    return (row.window_low, row.window_high) if row.window_low < row.window_high else None
+
+
+def _index_row(row: Any, scan: Scan) -> dict[str, Any]:
+    carried = ("image_id", "set", "label", "split", "patient", "number", "plane", "file_bytes", "sha256",
+               "frame", "slice_mm", "modality", "field_t", "window_low", "window_high")  # fmt: skip
+    return (
+        {name: getattr(row, name) for name in carried}
+        | scan.facts
+        | {"voxel_row_mm": row.voxel_row_mm / scan.scale[0], "voxel_col_mm": row.voxel_col_mm / scan.scale[1]}
+        | {"has_mask": scan.mask is not None}
+    )
+
+
+def _histograms(counts: dict[str, np.ndarray]) -> pd.DataFrame:
+    """Return the histograms in 64 bins of 4 levels; the shares of each label and stage add up to one."""
+    parts = []
+    for label, stages in sorted(counts.items()):
+        for at, stage in enumerate(stages):
+            share = stage.reshape(64, 4).sum(axis=1) / stage.sum()
+            name = f"window {at}" if at else "before"
+            parts.append(pd.DataFrame({"label": label, "stage": name, "level": np.arange(0, 256, 4), "share": share}))
+    return pd.concat(parts) if parts else pd.DataFrame(columns=["label", "stage", "level", "share"])

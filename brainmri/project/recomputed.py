@@ -1,0 +1,111 @@
+"""Whether the metrics in git are those of the rows in git: what the report would write of the predictions beside it."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from brainmri.core.errors import ArtifactError
+from brainmri.core.files import read_json
+from brainmri.core.index import TEXT
+from brainmri.core.params import read_yaml
+from brainmri.scoring import assessment, calibration, curve_tables
+
+METRICS, ROWS, CURVES = "metrics/classify.json", "plots/predictions.csv", "plots/curves.csv"
+PARTS = ("whole", "twin_free", "neighbour_free")
+TOLERANCE = 1e-6  # of the value; the rows have ten digits, and another processor adds up in another order
+
+
+def problems(root: Path) -> list[str]:
+    """Return a sentence for each file in which the classifier's metrics or curves are not those of the rows.
+
+    Recomputed are scores, intervals, abstention, calibration and the points of the curves, from `plots/predictions.csv`
+    and `plots/curves.csv`. What needs more than these rows (patients, pointing, segmentation, probes) is not.
+    """
+    run = read_yaml(root / "dvc.lock")["stages"].get("evaluate")
+    missing = [name for name in (METRICS, ROWS, CURVES) if not (root / name).exists()]
+    if missing or run is None:
+        return [f"{name}: no such file; run `dvc repro`" for name in missing]
+    try:
+        return _unlike_rows(root, run["params"]["params.yaml"]["evaluate"])
+    except (ArtifactError, KeyError, ValueError, OSError) as error:
+        return [
+            f"plots: should hold the tables that the report stage wrote, received {error!r}; run `dvc repro report`"
+        ]
+
+
+def _unlike_rows(root: Path, used: dict[str, Any]) -> list[str]:
+    rows = pd.read_csv(root / ROWS, keep_default_na=False, dtype=dict.fromkeys((*TEXT, "predicted"), str))
+    classes = [name.removeprefix("p_") for name in rows.columns if name.startswith("p_")]
+    expected = {**scores(rows, classes, used["seed"], used["bootstrap"]), "validation": validation(root / CURVES)}
+    found = read_json(root / METRICS)
+    wrong = [
+        *unlike(expected, found),
+        *(f"{part} should not be there" for part in PARTS if part in {*found} - {*expected}),
+    ]
+    said = [f"{METRICS}: {wrong[0]}, by the rows of {ROWS} and {CURVES}; run `dvc repro report`"] if wrong else []
+    return said + _curve_problems(root, rows, classes)
+
+
+def scores(rows: pd.DataFrame, classes: list[str], seed: int, resamples: int) -> dict[str, Any]:
+    """Return what `metrics/classify.json` holds of a table of predictions, as the evaluate stage computes it."""
+    parts = assessment.parts(rows)
+    true, probabilities = assessment.true_and_probabilities(rows, classes)
+    given, units = ~rows["abstained"].to_numpy(bool), rows["unit"].to_numpy()
+    return {
+        **{name: assessment.scored(part, classes) for name, part in parts.items()},
+        "ci95": {name: assessment.bounds(part, classes, seed, resamples) for name, part in parts.items()},
+        "abstention": assessment.abstention(true, probabilities, given, units, seed, resamples),
+        "calibration": {"after": calibration.quality(true, probabilities)},
+    }
+
+
+def validation(curves: Path) -> dict[str, float]:
+    """Return the epoch that was kept and its scores, as the report stage takes them from the curves."""
+    table = pd.read_csv(curves)
+    kept = table.loc[table["val_loss"].idxmin()]
+    return {"epoch": int(kept["epoch"]), "loss": kept["val_loss"], "accuracy": kept["val_accuracy"]}
+
+
+def unlike(expected: Any, found: Any, name: str = "") -> Iterator[str]:
+    """Yield a clause for each value of `expected` that `found` has not; what `found` has beside is not looked at."""
+    if isinstance(expected, dict):
+        for key, value in expected.items():
+            inside = found.get(key) if isinstance(found, dict) else None
+            yield from unlike(value, inside, f"{name}.{key}" if name else str(key))
+    elif not _same(expected, found):
+        yield f"{name} should be {expected}, received {found}"
+
+
+def _same(expected: Any, found: Any) -> bool:
+    if isinstance(expected, float | np.floating) and not math.isfinite(expected):
+        return found is None  # as JSON has it
+    if isinstance(found, int | float) and not isinstance(found, bool):
+        return math.isclose(expected, found, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
+    return bool(expected == found)
+
+
+def _curve_problems(root: Path, rows: pd.DataFrame, classes: list[str]) -> list[str]:
+    true, probabilities = assessment.true_and_probabilities(rows, classes)
+    made = curve_tables.curve_tables(true, probabilities, probabilities, classes)
+    found = []
+    for name, table in made.items():
+        path = f"plots/{name}.csv"
+        written = pd.read_csv(root / path, keep_default_na=False, na_values=[""], dtype={"label": str})
+        if "when" in table:  # the rows hold the probabilities after calibration alone
+            table, written = (one[one["when"] == "after"] for one in (table, written))
+        if not _same_table(table, written):
+            found.append(f"{path}: should be drawn from the rows of {ROWS}, received another; run `dvc repro report`")
+    return found
+
+
+def _same_table(a: pd.DataFrame, b: pd.DataFrame) -> bool:
+    if list(a.columns) != list(b.columns) or len(a) != len(b):
+        return False
+    numbers = [name for name in a.columns if pd.api.types.is_numeric_dtype(a[name])]
+    text = [name for name in a.columns if name not in numbers]
+    close = np.allclose(a[numbers].to_numpy(float), b[numbers].to_numpy(float), TOLERANCE, TOLERANCE, equal_nan=True)
+    return close and bool((a[text].to_numpy(str) == b[text].to_numpy(str)).all())

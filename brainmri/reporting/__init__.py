@@ -1,0 +1,1 @@
+"""What people read of a run: documents, charts, galleries, the model card and the page."""

@@ -1,0 +1,192 @@
+"""The model card's sections on the scores: classes, training, calibration, where it looked, outlines."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from brainmri.reporting.documents import Block, Items, Picture, Table, Text
+from brainmri.reporting.formatting import number, with_ends
+
+PARTS = {"whole": "whole test set", "twin_free": "twin-free", "neighbour_free": "neighbour-free"}
+MEASURES = {
+    "dice": "Dice", "iou": "IoU", "hd95": "HD95, px", "sensitivity": "Sensitivity", "precision": "Precision",
+}  # fmt: skip
+
+Metrics = Mapping[str, Any]
+
+
+def at_a_glance(classify: Metrics, plots: Path) -> list[Block]:
+    """Return the headline scores on each part of the test set."""
+    rows = []
+    for part, title in _parts(classify):
+        found, ends = classify[part], classify["ci95"][part]
+        rows.append([
+            title, str(found["images"]), str(found["units"]), with_ends(found["accuracy"], ends["accuracy"]),
+            with_ends(found["macro"]["f1"], ends["macro"]["f1"]),
+            with_ends(found["macro"]["auc"], ends["macro"]["auc"]), number(found["ece"]),
+        ])  # fmt: skip
+    blocks: list[Block] = [
+        Table("The classifier", ["Part", "Images", "Units", "Accuracy", "Macro F1", "Macro ROC AUC", "ECE"], rows)
+    ]
+    if pooled := classify.get("patients"):
+        accuracy = with_ends(pooled["accuracy"], pooled["ci95"]["accuracy"])
+        blocks.append(
+            Text(
+                f"By patient, over the mean of a patient's slices: accuracy {accuracy}, {pooled['patients']} patients."
+            )
+        )
+    if repeats := classify.get("repeats"):
+        spread = ", ".join(
+            f"{title} {number(repeats[part]['mean']['accuracy'])} ± {number(repeats[part]['sd']['accuracy'])}"
+            for part, title in PARTS.items()
+            if part in repeats
+        )
+        blocks.append(
+            Text(f"Accuracy of {repeats['seeds']} trainings with other seeds, mean ± standard deviation: {spread}.")
+        )
+    alt = "Dots with intervals: accuracy and macro F1 of classifier, shortcut probes and commonest class"
+    caption = "The classifier beside what knows nothing of tumours"
+    return [*blocks, Picture(plots / "scores.png", alt, caption)]
+
+
+def by_class(classify: Metrics, classes: Sequence[str], plots: Path) -> list[Block]:
+    """Return the scores of each class with their intervals, on the whole test set and on its twin-free part."""
+    blocks: list[Block] = []
+    for part, title in _parts(classify):
+        rows = []
+        for name in classes:
+            own, ends = classify[part]["classes"][name], classify["ci95"][part]["classes"][name]
+            claim = "" if own["claim"] else " (too few for a claim)"
+            keys = ("precision", "recall", "specificity", "f1", "auc", "average_precision")
+            rows.append([name, f"{own['support']}{claim}", *(with_ends(own[key], ends.get(key)) for key in keys)])
+        header = ["Class", "Images", "Precision", "Recall", "Specificity", "F1", "ROC AUC", "Average precision"]
+        blocks.append(Table(f"By class, {title}", header, rows))
+    return [
+        *blocks,
+        Picture(plots / "roc.png", "ROC curve of each class against the rest", "ROC; the areas stand in the table"),
+        Picture(plots / "precision_recall.png", "Precision by recall of each class", "Precision and recall"),
+    ]
+
+
+def confusion(predictions: pd.DataFrame, classes: Sequence[str], plots: Path) -> list[Block]:
+    """Return the confusion matrix of the whole test set, counts."""
+    counts = pd.crosstab(predictions["label"], predictions["predicted"])
+    counts = counts.reindex(index=list(classes), columns=list(classes), fill_value=0)
+    rows = [[name, *(str(count) for count in counts.loc[name])] for name in classes]
+    header = ["True class", *(f"predicted {name}" for name in classes)]
+    alt = "Confusion matrices, true class by predicted class, of the whole test set and of its twin-free images"
+    return [
+        Table("Confusion on the whole test set, images", header, rows),
+        Picture(plots / "confusion.png", alt, "Confusion, also of twin-free images alone"),
+    ]
+
+
+def curves(classify: Metrics, plots: Path) -> list[Block]:
+    """Return how the training went."""
+    kept = classify["validation"]
+    return [
+        Text(
+            f"Kept is epoch {kept['epoch']}, the one of the lowest validation loss ({number(kept['loss'])} nats, "
+            f"accuracy {number(kept['accuracy'])})."
+        ),
+        Picture(plots / "curves.png", "Lines: loss and accuracy by epoch, training and validation", "Training"),
+    ]
+
+
+def calibration(classify: Metrics, plots: Path) -> list[Block]:
+    """Return how far probabilities can be trusted, and what abstaining brings."""
+    found, given = classify["calibration"], classify["abstention"]
+    rows = [
+        [when, *(number(found[when][key]) for key in ("ece", "loss", "brier"))] for when in ("before", "after")
+    ]  # fmt: skip
+    coverage, accuracy = (with_ends(given[key], given["ci95"][key]) for key in ("coverage", "accuracy"))
+    rule = (
+        f"Below a probability of {number(found['abstain_below'])} the classifier abstains"
+        if found["abstain_below"] <= 1
+        else "The classifier abstains from everything, because no threshold kept `train.abstain_risk` on validation"
+    )
+    return [
+        Table("Calibration on test images", ["Temperature scaling", "ECE", "Loss, nats", "Brier score"], rows),
+        Items([
+            f"Temperature {number(found['temperature'])}, fitted on validation images.",
+            f"{rule}: it answers a share of {coverage} of the test images, and of these answers {accuracy} are right.",
+        ]),
+        Picture(
+            plots / "reliability.png",
+            "Share of right answers by confidence, before and after calibration, beside the diagonal",
+            "Reliability",
+        ),
+        Picture(
+            plots / "coverage_risk.png",
+            "Share of wrong answers by share of images answered, the most confident first",
+            "Risk by coverage",
+        ),
+    ]  # fmt: skip
+
+
+def pointing(classify: Metrics) -> list[Block]:
+    """Return how often the evidence peaks in the tumour."""
+    if "pointing" not in classify:
+        return [Text("Not measured: no test image has a tumour mask.")]
+    rows = [
+        [PARTS.get(name, "all"), str(own["images"]), with_ends(own["hits"], own["ci95"]["hits"]),
+         number(own["brightest"]), number(own["chance"])]
+        for name, own in sorted(classify["pointing"].items())
+    ]  # fmt: skip
+    header = ["Masked test images", "Images", "Evidence peaks in the mask", "Brightest spot does", "Chance"]
+    return [
+        Table("Where the evidence peaks", header, rows),
+        Text("A peak inside the mask does not show that the network reasons about tumours."),
+    ]
+
+
+def outlines(segment: Metrics, plots: Path) -> list[Block]:
+    """Return the scores of each method's outlines."""
+    blocks: list[Block] = []
+    rows = []
+    for method, found in segment.items():
+        name = found.get("title", method)
+        if "skipped" in found:
+            blocks.append(Text(f"{name}: left out, because {found['skipped']}."))
+        for title, part in _outlined(found):
+            scores = part["all"]
+            row = [with_ends(scores[key]["mean"], scores[key]["mean_ci95"]) for key in MEASURES]
+            false = part["false_positive_area_px"]
+            share = f"{number(false['share_with_any'])} of {false['images']}"
+            rows.append([f"{name}, {title}", str(part["images_with_tumour_mask"]), *row, share])
+    if rows:
+        header = ["Method and images", "With a tumour", *MEASURES.values(), "Tumour found where there is none"]
+        blocks.append(Table("Mean over images with a tumour in the true mask", header, rows))
+    else:
+        blocks.append(Text("No test image has a tumour mask, so that no outline could be scored."))
+    return [
+        *blocks,
+        Text(
+            "On the grid: 128 px and masks shrunk to it. Own pixels: the file's. Gated: nothing is outlined where the "
+            "classifier says that there is no tumour."
+        ),
+        Picture(
+            plots / "dice_by_method.png",
+            "Dice of images with a tumour by method",
+            "Dice by method",
+        ),
+        Picture(plots / "dice.png", "Dice of images with a tumour by method and class, a dot each", "Dice by class"),
+    ]
+
+
+def _parts(classify: Metrics) -> list[tuple[str, str]]:
+    return [(part, title) for part, title in PARTS.items() if part in classify]
+
+
+def _outlined(found: Metrics) -> list[tuple[str, Metrics]]:
+    """Return the parts of a method's scores that hold a tumour, each with its title."""
+    twin_free = found.get("twin_free", {})
+    named = {
+        "on the grid": found,
+        "twin-free": twin_free,
+        "twin-free and gated": twin_free.get("gated", {}),
+        "on the files' own pixels": found.get("native", {}),
+    }
+    return [(title, part) for title, part in named.items() if "all" in part]

@@ -1,0 +1,223 @@
+"""List and read the files of a folder, a zip or a tar in one way; refuse whatever could reach outside of it."""
+
+import bz2
+import gzip
+import lzma
+import os
+import re
+import shutil
+import stat
+import struct
+import tarfile
+import tempfile
+import unicodedata
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+from brainmri.core.errors import InputError
+
+# A file is read whole into memory, so its size has a limit; a slice of MRI has kilobytes, rarely megabytes.
+MAX_FILE_BYTES = 256 * 2**20
+_UNPACKERS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
+# What the standard library raises on damaged archives, found by flipping bytes; RuntimeError covers encryption.
+_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError)
+_UNREADABLE = (*_DAMAGE, OSError, RuntimeError, OverflowError)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Archive:
+    """The files of a folder, a zip or a tar: names relative to its top, with `/`, sorted."""
+
+    path: Path
+    files: list[str]
+    folders: list[str]  # those that have an entry of their own; a zip need not have any
+    read: Callable[[str], bytes]
+
+
+def opened(path: Path) -> AbstractContextManager[Archive]:
+    """Open a folder, a .zip or a .tar (plain, gzip, bzip2 or xz), recognised by content, for the length of a `with`.
+
+    Raises
+    ------
+    InputError
+        No such path, no archive, damage, encryption, a member that is absolute or contains `..`, a link (in a folder:
+        a link to a folder or to a place outside), a device, or two members of one name. The same for `read`.
+    """
+    if path.is_dir():
+        return _open_folder(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file or folder; give a folder, a .zip or a .tar")
+    with _explained(path), path.open("rb") as file:
+        head = file.read(6)
+    # The second is the whole of an empty zip.
+    return _open_zip(path) if head.startswith((b"PK\x03\x04", b"PK\x05\x06")) else _open_tar(path, head)
+
+
+def read_file(path: Path) -> bytes:
+    """Return the bytes of a file given from outside; raise `InputError` if it is too large or not readable."""
+    with _explained(path):
+        _check_size(path, path.name, path.stat().st_size)
+        return path.read_bytes()
+
+
+@contextmanager
+def _explained(path: Path, name: str = "") -> Iterator[None]:
+    where = f"{path}: {name}" if name else str(path)
+    try:
+        yield
+    except _UNREADABLE as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        kind = "damaged" if isinstance(error, _DAMAGE) else "not readable"
+        raise InputError(f"{where}: {kind}: {reason}; check the file or fetch it anew") from None
+
+
+def clean(path: Path, name: str) -> str:
+    """Return the name of a member of `path` with `/` between its parts, in one Unicode form, without `.` parts.
+
+    Raises
+    ------
+    InputError
+        The name is absolute, contains `..` or control characters, or is no UTF-8.
+    """
+    parts = [part for part in unicodedata.normalize("NFC", name.replace("\\", "/")).split("/") if part != "."]
+    own = "/".join(parts).removesuffix("/")
+    if own.startswith("/") or ".." in parts or re.match("[A-Za-z]:", own):
+        raise InputError(f"{path}: member {name!r} leaves the archive; names should be relative, without '..'")
+    if any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in own):
+        raise InputError(f"{path}: member {name!r}: names should be UTF-8 text without control characters")
+    return own
+
+
+def _named(path: Path, members: Iterable[tuple[str, T]]) -> dict[str, T]:
+    """Return the members by their clean name, sorted; two of one name are refused."""
+    found: dict[str, T] = {}
+    for name, member in members:
+        own = clean(path, name)
+        if own in found:
+            raise InputError(f"{path}: member {own!r} occurs twice; each name should occur once")
+        found[own] = member
+    return dict(sorted(found.items()))
+
+
+def _check_size(path: Path, name: str, size: int) -> None:
+    if size > MAX_FILE_BYTES:
+        raise InputError(f"{path}: {name}: a file should have at most {MAX_FILE_BYTES} bytes, received {size}")
+
+
+@contextmanager
+def _open_folder(path: Path) -> Iterator[Archive]:
+    with _explained(path):
+        files = _named(path, ((_inside(path, file), file) for file in _walk(path) if not file.is_dir()))
+        folders = sorted({clean(path, _inside(path, folder)) for folder in _walk(path) if folder.is_dir()})
+
+    yield Archive(path, list(files), folders, lambda name: read_file(files[name]))
+
+
+def _inside(path: Path, file: Path) -> str:
+    return file.relative_to(path).as_posix()
+
+
+def _walk(path: Path) -> Iterator[Path]:
+    """Yield every file and folder below `path`; an unreadable folder is an error, not an empty one."""
+
+    def stop(error: OSError) -> None:
+        raise error
+
+    root = path.resolve()
+    for folder, folders, files in os.walk(path, onerror=stop):
+        for name in [*folders, *files]:
+            _check_link(path, root, Path(folder, name))
+            yield Path(folder, name)
+
+
+def _check_link(path: Path, root: Path, file: Path) -> None:
+    target = file.resolve() if file.is_symlink() else None
+    if target and (target.is_dir() or not target.is_relative_to(root)):
+        raise InputError(f"{path}: {_inside(path, file)} is a link that leaves the folder or names one; copy its files")
+    if not file.is_dir() and not file.is_file():
+        raise InputError(f"{path}: {_inside(path, file)} is no regular file (a device, a pipe or a broken link)")
+
+
+@contextmanager
+def _open_zip(path: Path) -> Iterator[Archive]:
+    with ExitStack() as stack:
+        with _explained(path):
+            archive = stack.enter_context(zipfile.ZipFile(path))
+        members = archive.infolist()
+        for member in members:
+            _check_zip_member(path, member)
+        files = _named(path, ((member.filename, member) for member in members if not _is_folder(member)))
+        folders = sorted({clean(path, member.filename) for member in members if _is_folder(member)})
+
+        def read(name: str) -> bytes:
+            with _explained(path, name):
+                return archive.read(files[name])
+
+        yield Archive(path, list(files), folders, read)
+
+
+def _is_folder(member: zipfile.ZipInfo) -> bool:
+    return member.filename.endswith(("/", "\\"))
+
+
+def _check_zip_member(path: Path, member: zipfile.ZipInfo) -> None:
+    if member.flag_bits & 0x1:
+        raise InputError(f"{path}: {member.filename} is encrypted; unpack it with its password and give the folder")
+    if stat.S_ISLNK(member.external_attr >> 16):
+        raise InputError(f"{path}: {member.filename} is a link; an archive should hold files and folders alone")
+    _check_size(path, member.filename, member.file_size)
+
+
+@contextmanager
+def _open_tar(path: Path, head: bytes) -> Iterator[Archive]:
+    with ExitStack() as stack:
+        with _explained(path):
+            file = stack.enter_context(_plain_tar(path, head))
+            members = list(_tar_members(path, file))
+        files = _named(path, ((name, place) for name, place in members if place is not None))
+        folders = sorted({clean(path, name) for name, place in members if place is None})
+
+        def read(name: str) -> bytes:
+            with _explained(path, name):
+                file.seek(files[name][0])
+                return file.read(files[name][1])
+
+        yield Archive(path, list(files), folders, read)
+
+
+@contextmanager
+def _plain_tar(path: Path, head: bytes) -> Iterator[IO[bytes]]:
+    """Open a tar for reading in any order: a compressed one is unpacked to disk first, as it cannot be sought."""
+    unpack = next((unpack for magic, unpack in _UNPACKERS.items() if head.startswith(magic)), None)
+    with path.open("rb") if unpack is None else tempfile.TemporaryFile() as file:
+        if unpack is not None:
+            with unpack(path) as packed:
+                shutil.copyfileobj(packed, file, 2**20)
+        yield file
+
+
+def _tar_members(path: Path, file: IO[bytes]) -> Iterator[tuple[str, tuple[int, int] | None]]:
+    """Yield each member's name with the place of its data (offset, bytes), or None for a folder."""
+    file.seek(0)
+    try:
+        tar = tarfile.open(fileobj=file, mode="r:")  # noqa: SIM115 - closed below
+    except tarfile.ReadError:
+        raise InputError(f"{path}: neither a folder nor a .zip nor a .tar (.tar.gz, .tar.bz2, .tar.xz)") from None
+    with tar:
+        for member in tar:
+            tar.members.clear()  # type: ignore[attr-defined] # kept by tarfile: a kilobyte for each member read
+            if not member.isdir() and (not member.isreg() or member.issparse()):
+                raise InputError(f"{path}: {member.name} is a link or a device; only files and folders are read")
+            _check_size(path, member.name, member.size)
+            yield member.name, None if member.isdir() else (member.offset_data, member.size)
+        # tarfile takes a broken header for the end; a whole archive ends in zeros.
+        file.seek(tar.offset)
+        if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+            raise tarfile.ReadError("it breaks off before its end mark")

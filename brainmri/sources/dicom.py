@@ -1,0 +1,295 @@
+"""Read DICOM files: pixels with what is needed to place and to show them, and nothing that tells who is on them.
+
+Only the elements in `ELEMENTS` are parsed at all. Patient and series identifiers are among them because slices have to
+be grouped; they leave this module as SHA-256, for comparing in memory, and are never written. Free text is not read,
+codes are kept only if they are in a fixed list, and no message quotes a value of the file: a library's own words do.
+"""
+
+import hashlib
+import io
+import logging
+import math
+import struct
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pydicom
+from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.filereader import read_dataset
+from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
+from pydicom.pixels.utils import pixel_array
+from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+from brainmri.core.errors import InputError
+from brainmri.sources import codecs
+
+NAN = float("nan")
+MODALITIES = ("CR", "CT", "DX", "MR", "NM", "OT", "PT", "US", "XA")  # any other code is kept as empty
+MAX_PIXEL_BYTES = 2**30  # once decoded; a compressed file of kilobytes may announce terabytes
+
+IDENTIFIERS = ("PatientID", "IssuerOfPatientID", "SeriesInstanceUID")
+ELEMENTS = (
+    *IDENTIFIERS,
+    *("Modality", "MagneticFieldStrength", "RepetitionTime", "EchoTime"),
+    *("ImageType", "TemporalPositionIdentifier", "DiffusionBValue", "BurnedInAnnotation"),
+    *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness", "SpacingBetweenSlices"),
+    *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
+    *("Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration"),
+    *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
+    *("RescaleSlope", "RescaleIntercept", "ModalityLUTSequence"),
+    *("WindowCenter", "WindowWidth", "VOILUTFunction", "VOILUTSequence"),
+    *(f"{colour}PaletteColorLookupTableDescriptor" for colour in ("Red", "Green", "Blue")),
+    *(f"{colour}PaletteColorLookupTableData" for colour in ("Red", "Green", "Blue")),
+    *(f"Segmented{colour}PaletteColorLookupTableData" for colour in ("Red", "Green", "Blue")),
+    *("PixelData", "FloatPixelData", "DoubleFloatPixelData", "ExtendedOffsetTable", "ExtendedOffsetTableLengths"),
+)
+
+# What pydicom and its decoders raise on damaged files, found by flipping bytes; Runtime- covers NotImplementedError.
+_DAMAGE = (
+    *(ValueError, TypeError, LookupError, AttributeError, RuntimeError, OSError, EOFError, ArithmeticError),
+    *(AssertionError, MemoryError, struct.error, InvalidDicomError, BytesLengthException),
+)
+_LUMINANCE = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as OpenCV and Pillow weigh colours
+
+logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)  # its warnings quote values of the file
+codecs.register()
+
+
+@dataclass(frozen=True)
+class Header:
+    """What groups files; SHA-256 digests, empty where the file does not tell. Never to be written or shown."""
+
+    patient: str = field(repr=False)
+    series: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One frame. NaN stands for every number that the file does not tell.
+
+    A pixel's real value is `stored * slope + intercept`. Coordinates are DICOM's: x to the patient's left, y to the
+    back, z to the top, mm.
+    """
+
+    stored: np.ndarray  # (H, W), any numeric type; larger is brighter
+    slope: float
+    intercept: float
+    window: tuple[float, float]  # real values that become black and white
+    position_mm: np.ndarray  # (3,) centre of the first pixel
+    directions: np.ndarray  # (2, 3) unit vectors: along a row (columns count up), along a column (rows count up)
+    spacing_mm: tuple[float, float]  # between rows, between columns, in the patient
+    step_mm: float  # between slices, or the thickness of one, as the file says; positions tell better
+    facts: dict[str, Any]  # modality, field_t, tr_ms, te_ms
+    stack: tuple[Any, ...] = field(repr=False)  # frames of a series that differ in it are of different volumes
+
+
+def is_dicom(data: bytes) -> bool:
+    """Return whether a file has the mark of DICOM, `DICM` at byte 128."""
+    return data[128:132] == b"DICM"
+
+
+def read_header(data: bytes) -> Header | None:
+    """Return what groups a file with others; None for a DICOM object without pixels (a report, a directory).
+
+    Raises
+    ------
+    InputError
+        If the bytes are no DICOM file; the message gives the reason only.
+    """
+    with _explained("its header cannot be read; export the file anew"):
+        file = _parsed(data, stop_before_pixels=True)
+        if "Rows" not in file or "BitsAllocated" not in file:
+            return None
+        return Header(_digest(file, "PatientID", "IssuerOfPatientID"), _digest(file, "SeriesInstanceUID"))
+
+
+def read_dicom(data: bytes) -> list[Slice]:
+    """Read every frame of a DICOM file.
+
+    MONOCHROME1 is inverted, colour becomes luminance. The window is the first that the file names; of a VOI table it is
+    the range over which the table rises. The voxel size is PixelSpacing, never ImagerPixelSpacing, which is measured at
+    the detector and not in the patient.
+
+    Raises
+    ------
+    InputError
+        No DICOM file, damage, no pixels, an unsupported compression, a segmentation of one bit a pixel, a mosaic, text
+        burnt into the pixels, or too many of them; the message gives the reason only.
+    """
+    with _explained("its header cannot be read; export the file anew"):
+        file = _parsed(data)
+        _refuse(file)
+    with _explained(f"its pixels cannot be decoded ({_syntax(file)}); export the file anew or uncompressed"):
+        frames = _frames(file)
+    with _explained("its geometry or its window is damaged; export the file anew"):
+        return [_slice(file, at, frame) for at, frame in enumerate(frames)]
+
+
+@contextmanager
+def _explained(reason: str) -> Iterator[None]:
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            yield
+    except _DAMAGE:
+        raise InputError(f"a DICOM file, but {reason}") from None
+
+
+def _parsed(data: bytes, stop_before_pixels: bool = False) -> pydicom.FileDataset:
+    if not is_dicom(data):
+        raise InputError("no DICOM file: the mark DICM should stand at byte 128; export the file anew")
+    meta = io.BytesIO(data)
+    meta.seek(132)
+    syntax = read_dataset(meta, False, True, stop_when=lambda tag, *_: tag.group != 2).get("TransferSyntaxUID")
+    if syntax == DeflatedExplicitVRLittleEndian:
+        # zlib would unpack it without a limit.
+        raise InputError("a DICOM file, but deflated as a whole, which is not read; export the file uncompressed")
+    return pydicom.dcmread(io.BytesIO(data), stop_before_pixels=stop_before_pixels, specific_tags=list(ELEMENTS))
+
+
+def _digest(file: pydicom.Dataset, *keywords: str) -> str:
+    values = [str(file.get(keyword) or "") for keyword in keywords]
+    return hashlib.sha256("\n".join(values).encode()).hexdigest() if values[0] else ""
+
+
+def _refuse(file: pydicom.FileDataset) -> None:
+    """Refuse what is no picture of a patient, or one that should not be stored."""
+    if not any(name in file for name in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
+        raise InputError("a DICOM file without pixels (a report or a directory); remove it")
+    if file.BitsAllocated == 1:
+        raise InputError("a DICOM file of one bit a pixel, a segmentation; bring masks as NIfTI")
+    if "MOSAIC" in (file.get("ImageType") or ()):
+        raise InputError("a Siemens mosaic, many slices in one picture; convert it to NIfTI with dcm2niix")
+    if file.get("BurnedInAnnotation") == "YES":
+        raise InputError("a DICOM file with text burnt into its pixels (BurnedInAnnotation is YES); clean or remove it")
+    size = file.Rows * file.Columns * _count(file) * file.get("SamplesPerPixel", 1) * (file.BitsAllocated // 8)
+    if not 0 < size <= MAX_PIXEL_BYTES:
+        raise InputError(f"a DICOM file should have from 1 to {MAX_PIXEL_BYTES} bytes of pixels, received {size}")
+
+
+def _count(file: pydicom.Dataset) -> int:
+    return int(file.get("NumberOfFrames") or 1)
+
+
+def _syntax(file: pydicom.FileDataset) -> str:
+    """Return the standard's name of a file's compression; a number that it does not know is not repeated."""
+    uid = file.file_meta.get("TransferSyntaxUID", "")
+    return uid.name if getattr(uid, "is_transfer_syntax", False) and not uid.is_private else "unknown transfer syntax"
+
+
+def _frames(file: pydicom.FileDataset) -> np.ndarray:
+    """Return the stored numbers (F, H, W), larger is brighter."""
+    kind = str(file.get("PhotometricInterpretation", ""))
+    pixels = pixel_array(file)
+    if kind == "PALETTE COLOR":
+        pixels = apply_color_lut(pixels, file)
+    elif kind == "MONOCHROME1":
+        pixels = sum(_stored_range(file)) - pixels.astype(np.int64)
+    if kind == "PALETTE COLOR" or int(file.get("SamplesPerPixel", 1)) > 1:
+        pixels = np.rint(pixels[..., :3] @ _LUMINANCE).astype(pixels.dtype)
+    if "ModalityLUTSequence" in file:
+        pixels = apply_modality_lut(pixels, file)
+    return np.asarray(pixels).reshape(_count(file), int(file.Rows), int(file.Columns))
+
+
+def _stored_range(file: pydicom.Dataset) -> tuple[int, int]:
+    bits = int(file.BitsStored)
+    return (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if file.PixelRepresentation else (0, 2**bits - 1)
+
+
+def _slice(file: pydicom.FileDataset, at: int, stored: np.ndarray) -> Slice:
+    rescale = _group(file, at, "PixelValueTransformationSequence")
+    measures = _group(file, at, "PixelMeasuresSequence")
+    slope, intercept = _numbers(rescale, "RescaleSlope", 1, 1.0)[0], _numbers(rescale, "RescaleIntercept", 1, 0.0)[0]
+    if slope == 0:
+        raise InputError("a DICOM file whose RescaleSlope is 0; export the file anew")
+    directions = np.array(_numbers(_group(file, at, "PlaneOrientationSequence"), "ImageOrientationPatient", 6))
+    directions = directions.reshape(2, 3)
+    if not np.allclose(directions @ directions.T, np.eye(2), atol=1e-3):
+        directions = np.full((2, 3), NAN)
+    row_mm, col_mm = (abs(mm) or NAN for mm in _numbers(measures, "PixelSpacing", 2))
+    step = [abs(_numbers(measures, name)[0]) for name in ("SpacingBetweenSlices", "SliceThickness")]
+    return Slice(
+        stored=stored,
+        slope=slope,
+        intercept=intercept,
+        window=_window(file, _group(file, at, "FrameVOILUTSequence"), slope, intercept),
+        position_mm=np.array(_numbers(_group(file, at, "PlanePositionSequence"), "ImagePositionPatient", 3)),
+        directions=directions,
+        spacing_mm=(row_mm, col_mm),
+        step_mm=next((mm for mm in step if mm > 0), NAN),
+        facts=_facts(file, at),
+        stack=(*directions.ravel().round(3), *stored.shape, *_contrast(file, at)),
+    )
+
+
+def _group(file: pydicom.Dataset, at: int, name: str) -> pydicom.Dataset:
+    """Return the functional group of frame `at`, its own or the shared one; of a file without such, the file."""
+    per_frame, shared = (file.get(f"{kind}FunctionalGroupsSequence") or [] for kind in ("PerFrame", "Shared"))
+    for groups in (*per_frame[at : at + 1], *shared[:1]):
+        if groups.get(name):
+            return groups[name][0]
+    return file
+
+
+def _numbers(item: pydicom.Dataset, keyword: str, count: int = 1, missing: float = NAN) -> list[float]:
+    """Return the first `count` numbers of an element; all `missing` where there are fewer or one is not finite."""
+    value = item.get(keyword)
+    values = [] if value is None else [float(part) for part in np.atleast_1d(np.asarray(value, dtype=object))[:count]]
+    whole = len(values) == count and all(map(math.isfinite, values))
+    return values if whole else [missing] * count
+
+
+def _facts(file: pydicom.Dataset, at: int) -> dict[str, Any]:
+    modality = str(file.get("Modality", ""))
+    timing = _group(file, at, "MRTimingAndRelatedParametersSequence")
+    return {
+        "modality": modality if modality in MODALITIES else "",
+        "field_t": _numbers(file, "MagneticFieldStrength")[0],
+        "tr_ms": _numbers(timing, "RepetitionTime")[0],
+        "te_ms": _echo(file, at),
+    }
+
+
+def _echo(file: pydicom.Dataset, at: int) -> float:
+    group = _group(file, at, "MREchoSequence")
+    return _numbers(group, "EffectiveEchoTime" if "EffectiveEchoTime" in group else "EchoTime")[0]
+
+
+def _contrast(file: pydicom.Dataset, at: int) -> tuple[str, ...]:
+    """Return what tells pictures of one place in one series apart: kind, echo, time and diffusion weighting."""
+    kind, time = _group(file, at, "MRImageFrameTypeSequence"), _group(file, at, "FrameContentSequence")
+    return (
+        str(kind.get("FrameType") or kind.get("ImageType")),
+        str(_echo(file, at)),
+        str(time.get("TemporalPositionIndex") or time.get("TemporalPositionIdentifier")),
+        str(_group(file, at, "MRDiffusionSequence").get("DiffusionBValue")),
+    )
+
+
+def _window(file: pydicom.Dataset, item: pydicom.Dataset, slope: float, intercept: float) -> tuple[float, float]:
+    """Return the real values that become black and white (DICOM PS3.3, C.11.2.1.2 and C.11.2.1.3)."""
+    centre, width = _numbers(item, "WindowCenter")[0], _numbers(item, "WindowWidth")[0]
+    if item.get("VOILUTSequence"):
+        low, high = _table_range(item["VOILUTSequence"][0], bool(file.PixelRepresentation))
+    elif item.get("VOILUTFunction", "LINEAR") == "LINEAR":
+        low, high = centre - width / 2, centre + width / 2 - 1
+    else:
+        low, high = centre - width / 2, centre + width / 2  # a sigmoid is nearly straight between these
+    if file.get("PhotometricInterpretation") == "MONOCHROME1":
+        turned = sum(_stored_range(file)) * slope + 2 * intercept
+        low, high = turned - high, turned - low
+    return (low, high) if low < high else (NAN, NAN)
+
+
+def _table_range(table: pydicom.Dataset, signed: bool) -> tuple[float, float]:
+    """Return the input values between which a VOI table goes from its lowest to its highest output."""
+    outputs = np.asarray(table.LUTData)
+    first = int(table.LUTDescriptor[1])
+    first -= 2**16 if signed and first >= 2**15 else 0
+    lowest, highest = np.flatnonzero(outputs == outputs.min()), np.flatnonzero(outputs == outputs.max())
+    return float(first + lowest[-1]), float(first + highest[0])

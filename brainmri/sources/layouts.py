@@ -1,0 +1,199 @@
+"""Understand the folder layouts of the known sets: from the names in an archive to what each image is.
+
+Classes: `[wrapper/...][split/]class/image.jpg`, DICOM and NIfTI files also in folders below the class.
+Masks: `[wrapper/...]images/<n>.png` with `masks/<n>.png`.
+Wrapper folders, which packing tools add, are cut off, so that the same images get the same paths however packed.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import PurePosixPath
+
+from brainmri.core.errors import InputError
+from brainmri.core.labels import CLASSES, SPELLINGS
+from brainmri.core.manifest import SourceImage
+from brainmri.sources.archives import Archive
+from brainmri.sources.dicom import is_dicom
+
+IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+SCAN_SUFFIXES = (".dcm", ".dicom", ".ima", ".nii", ".nii.gz")  # DICOM and NIfTI
+ENDINGS = f"images end in {', '.join(IMAGE_SUFFIXES)}, DICOM and NIfTI in {', '.join(SCAN_SUFFIXES)}"
+SPLITS = {
+    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+NUMBERED = "*.0"
+OWN_IMAGES = "for another layout or other classes, list the images in a manifest CSV (docs/your-own-images.md)"
+
+# Images by split and class in the order of CLASSES, as published on Kaggle: masoudnickparvar/brain-tumor-mri-dataset
+# version 1 and sartajbhuvaji/brain-tumor-classification-mri. Pairs of the slices of Cheng et al.,
+# doi 10.6084/m9.figshare.1512427.
+_NICKPARVAR = {"train": (1321, 1339, 1595, 1457), "test": (300, 306, 405, 300)}
+_SARTAJ = {"train": (826, 822, 395, 827), "test": (100, 115, 105, 74)}
+_CHENG_PAIRS = 3064
+
+
+def ignored_as(name: str) -> str:
+    """Return the heading under which a member that is no image is counted, or an empty string for an image.
+
+    File names may name a person, so members are counted by kind: the litter of operating systems by its own name,
+    other hidden files together, the rest by suffix (`*.txt`), digits as `*.0`: they may end an identifier.
+    """
+    path = PurePosixPath(name)
+    if "__MACOSX" in path.parts:
+        return "__MACOSX"
+    if path.name in {".DS_Store", "Thumbs.db", "DICOMDIR"}:
+        return path.name
+    if any(part.startswith(".") for part in path.parts):
+        return "hidden"
+    if name.lower().endswith((*IMAGE_SUFFIXES, *SCAN_SUFFIXES)):
+        return ""
+    return NUMBERED if re.fullmatch(r"\.[0-9]+", path.suffix) else f"*{path.suffix.lower()}"
+
+
+def is_image(name: str, read: Callable[[str], bytes]) -> bool:
+    """Return whether a file is an image: by its name, or as DICOM by its content if it has no suffix to go by."""
+    kind = ignored_as(name)
+    return not kind or (kind in {"*", NUMBERED} and is_dicom(read(name)))
+
+
+def image_names(archive: Archive) -> list[str]:
+    """Return the sorted names of an archive's images; raise `InputError` if there are none."""
+    names = [name for name in archive.files if is_image(name, archive.read)]
+    if not names:
+        raise InputError(f"{archive.path}: holds no image; {ENDINGS}; {OWN_IMAGES}")
+    return names
+
+
+def class_images(archive: Archive) -> tuple[str, list[SourceImage]]:
+    """Return the wrapper folder (with its `/`, or empty) and the images of a set of class folders, without bytes.
+
+    Raises
+    ------
+    InputError
+        An unknown or empty class folder, a split folder without images, more than one set in the archive, or class
+        folders both inside and outside of split folders.
+    """
+    names = image_names(archive)
+    placed = [_class_image(archive, name) for name in names]
+    _refuse_empty_folders(archive, names)
+    images = [image for _, image in placed]
+    if len({bool(image.split) for image in images}) > 1:
+        raise InputError(f"{archive.path}: class folders should all lie in split folders or none; {OWN_IMAGES}")
+    return _one_wrapper(archive, (wrapper for wrapper, _ in placed)), images
+
+
+def _one_wrapper(archive: Archive, wrappers: Iterable[str]) -> str:
+    found = sorted(set(wrappers))
+    if len(found) > 1:
+        first, second = (wrapper or "its top folder" for wrapper in found[:2])
+        raise InputError(f"{archive.path}: should hold one set, found one in {first} and one in {second}; name one")
+    return found[0]
+
+
+def _class_image(archive: Archive, name: str) -> tuple[str, SourceImage]:
+    folders = name.split("/")[:-1]
+    if not name.lower().endswith(IMAGE_SUFFIXES):  # DICOM and NIfTI may lie deeper: a folder a patient or series
+        known = [at for at, folder in enumerate(folders, start=1) if _plain(folder) in SPELLINGS]
+        folders = folders[: max(known, default=len(folders))]
+    label = SPELLINGS.get(_plain(folders[-1])) if folders else None
+    if label is None:
+        place = f"folder {'/'.join(folders)!r} is no class" if folders else f"{name!r} lies in no class folder"
+        raise InputError(f"{archive.path}: {place}; known classes: {', '.join(SPELLINGS)}; {OWN_IMAGES}")
+    split = SPLITS.get(folders[-2].lower(), "") if len(folders) > 1 else ""
+    above = folders[: -2 if split else -1]
+    wrapper = "".join(f"{folder}/" for folder in above)
+    return wrapper, SourceImage("classes", name.removeprefix(wrapper), b"", label, split)
+
+
+def _plain(folder: str) -> str:
+    return re.sub("[ -]", "_", folder.lower())
+
+
+def _refuse_empty_folders(archive: Archive, names: list[str]) -> None:
+    filled = {str(parent) for name in names for parent in PurePosixPath(name).parents}
+    listed = {str(parent) for name in archive.files for parent in PurePosixPath(name).parents} | set(archive.folders)
+    for folder in sorted(listed - filled):
+        own = _plain(PurePosixPath(folder).name)
+        if ignored_as(f"{folder}/x.png") == "" and (own in SPELLINGS or own in SPLITS):
+            raise InputError(f"{archive.path}: folder {folder!r} holds no image; fill it or remove it")
+
+
+def mask_images(archive: Archive) -> tuple[str, list[SourceImage]]:
+    """Return the wrapper folder (with its `/`, or empty) and the images of a set of masked slices, without bytes.
+
+    Raises
+    ------
+    InputError
+        A file that is not `images/<number>` or `masks/<number>`, a number used twice, or a number without its partner.
+    """
+    found: dict[str, dict[int, str]] = {"images": {}, "masks": {}}
+    wrappers = []
+    for name in image_names(archive):
+        wrapper, kind, number = _numbered(archive, name)
+        if number in found[kind]:
+            raise InputError(f"{archive.path}: {found[kind][number]} and {name} have the same number; keep one of them")
+        found[kind][number] = name
+        wrappers.append(wrapper)
+    wrapper = _one_wrapper(archive, wrappers)
+    _refuse_unpaired(archive, found["images"], found["masks"])
+    pairs = ((name, found["masks"][number], number) for number, name in found["images"].items())
+    cut = len(wrapper)
+    images = [
+        SourceImage("masks", name[cut:], b"", number=number, mask_path=mask[cut:]) for name, mask, number in pairs
+    ]
+    return wrapper, sorted(images, key=lambda image: image.path)
+
+
+def _numbered(archive: Archive, name: str) -> tuple[str, str, int]:
+    match = re.fullmatch(r"((?:.*/)?)(images|masks)/([0-9]{1,9})\.\w+(?:\.gz)?", name, re.IGNORECASE | re.ASCII)
+    if match is None:
+        raise InputError(
+            f"{archive.path}: masked slices should be images/<number>.png, received {name!r}; {OWN_IMAGES}"
+        )
+    return match[1], match[2].lower(), int(match[3])
+
+
+def _refuse_unpaired(archive: Archive, images: dict[int, str], masks: dict[int, str]) -> None:
+    for one, other, missing in ((images, masks, "masks"), (masks, images, "images")):
+        alone = [name for number, name in one.items() if number not in other]
+        if alone:
+            raise InputError(
+                f"{archive.path}: {len(alone)} of {len(one)} files have no partner of the same number in {missing}/, "
+                f"the first is {alone[0]}; complete the pairs or remove them"
+            )
+
+
+def differences(images: list[SourceImage]) -> dict[str, dict[str, int]]:
+    """Compare the counts with those of the known set that spelling and layout tell; empty if equal or not known.
+
+    Returns
+    -------
+    dict
+        `{"train/notumor": {"expected": 1595, "found": 1591}}`; for masked slices the key is `pairs`.
+    """
+    expected = _expected(images)
+    found = Counter(f"{image.split}/{image.label}" if image.label else "pairs" for image in images)
+    return {
+        name: {"expected": expected[name], "found": found[name]}
+        for name in sorted(expected)
+        if found[name] != expected[name]
+    }
+
+
+def _expected(images: list[SourceImage]) -> dict[str, int]:
+    if {image.split for image in images} == {""}:
+        known = all(
+            1 <= image.number <= _CHENG_PAIRS and image.path.lower().endswith(IMAGE_SUFFIXES) for image in images
+        )
+        return {"pairs": _CHENG_PAIRS} if known else {}
+    if all(re.match("(Tr|Te)-", PurePosixPath(image.path).name) for image in images):
+        counts = _NICKPARVAR
+    elif all("_tumor/" in image.path for image in images):
+        counts = _SARTAJ
+    else:
+        return {}
+    return {
+        f"{split}/{label}": count for split, row in counts.items() for label, count in zip(CLASSES, row, strict=True)
+    }

@@ -1,0 +1,207 @@
+"""Read images given from outside as a stream: a set of a known layout (folder, zip or tar), or a manifest CSV.
+
+Opening a source looks at names alone, sorts them and refuses what does not fit, so that mistakes show before any work
+starts; bytes are read one image at a time by `stream`.
+"""
+
+import csv
+import hashlib
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from brainmri.core.errors import InputError
+from brainmri.core.labels import SPELLINGS
+from brainmri.core.manifest import SourceImage
+from brainmri.sources import archives, expand, layouts
+
+MANIFEST_COLUMNS = ("path", "label", "patient", "split", "mask")
+
+
+@dataclass(frozen=True)
+class Source:
+    """One set: its images without their bytes, sorted by path, and how to read a file by its path inside the set."""
+
+    images: list[SourceImage]
+    read: Callable[[str], bytes]
+    ignored: dict[str, int]  # files that are no images, counted by kind
+    differences: dict[str, dict[str, int]]  # from the counts of the known sets, see `layouts.differences`
+
+
+def stream(source: Source) -> Iterator[SourceImage]:
+    """Yield the images of a source with their bytes: pictures by path, one in memory at a time, then slices of scans.
+
+    Slices are made of DICOM and NIfTI files by `expand.expand`.
+    """
+    scans = [image for image in source.images if expand.is_scan(image.path)]
+    for image in source.images:
+        if expand.is_scan(image.path):
+            continue
+        mask = source.read(image.mask_path) if image.mask_path else None
+        yield replace(image, data=source.read(image.path), mask_data=mask)
+    yield from expand.expand(scans, source.read, source.ignored)
+
+
+def count(found: Iterable[Source]) -> int | None:
+    """Return how many images `stream` yields of all sources; None where scans have to be read to tell."""
+    images = [image for source in found for image in source.images]
+    return None if any(expand.is_scan(image.path) for image in images) else len(images)
+
+
+@contextmanager
+def opened_classes(path: Path) -> Iterator[Source]:
+    """Open a set of class folders, as `layouts.class_images` and `archives.opened` describe it."""
+    with archives.opened(path) as archive:
+        yield _source(archive, *layouts.class_images(archive))
+
+
+@contextmanager
+def opened_masks(path: Path) -> Iterator[Source]:
+    """Open a set of numbered slices with masks, as `layouts.mask_images` and `archives.opened` describe it."""
+    with archives.opened(path) as archive:
+        yield _source(archive, *layouts.mask_images(archive))
+
+
+def _source(archive: archives.Archive, wrapper: str, images: list[SourceImage]) -> Source:
+    expand.refuse_other_masks(images)
+    taken = {wrapper + image.path for image in images}
+    ignored = Counter(kind for name in archive.files if name not in taken and (kind := layouts.ignored_as(name)))
+    return Source(images, lambda name: archive.read(wrapper + name), dict(ignored), layouts.differences(images))
+
+
+@contextmanager
+def opened_manifest(path: Path) -> Iterator[Source]:
+    """Open the images that a CSV lists: columns path, label, patient, split, mask; all but the first optional.
+
+    Paths are relative to the folder of the CSV, or absolute; a folder stands for every image in it, such as a DICOM
+    series. A file outside of the folder of the CSV is stored under the first 12 hex digits of its SHA-256, so that no
+    path of the user's machine is kept. Patients become p0001 and on, in the order of their sorted names.
+
+    Raises
+    ------
+    InputError
+        No such CSV, not a CSV, unknown columns, a row with too many cells, a missing file, a file that is no image, an
+        unknown split, a label that cannot name a file, rows with and without labels, neither label nor mask, or a
+        file listed twice.
+    """
+    rows = _read_rows(path)
+    files: dict[str, Path] = {}
+    ignored: Counter[str] = Counter()
+    images = [image for line, row in rows for image in _manifest_images(path, files, ignored, line, row)]
+    _refuse_mixed_labels(path, images)
+    expand.refuse_other_masks(images)
+    images = sorted(_pseudonymised(_known_spellings(images)), key=lambda image: image.path)
+    yield Source(images, lambda name: archives.read_file(files[name]), dict(ignored), {})
+
+
+def _read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
+    """Return each row as (line number, cells by column); absent columns are empty."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, strict=True, restkey="", restval="")
+            _check_columns(path, list(reader.fieldnames or []))
+            return [(reader.line_num, _cells(path, reader.line_num, row)) for row in reader] or _no_rows(path)
+    except (FileNotFoundError, IsADirectoryError):
+        raise InputError(f"{path}: no such file; a manifest is a CSV with a column path") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: not a readable CSV in UTF-8: {error}; save it anew as CSV (UTF-8)") from None
+
+
+def _no_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
+    raise InputError(f"{path}: lists no image; a manifest needs at least one row")
+
+
+def _check_columns(path: Path, columns: list[str]) -> None:
+    unknown = [name for name in columns if name not in MANIFEST_COLUMNS]
+    if unknown or "path" not in columns or len(set(columns)) < len(columns):
+        raise InputError(
+            f"{path}: columns should be path and any of {', '.join(MANIFEST_COLUMNS[1:])}, once each and separated by "
+            f"commas, received {', '.join(map(repr, columns)) or 'none'}"
+        )
+
+
+def _cells(path: Path, line: int, row: dict[str, str]) -> dict[str, str]:
+    if "" in row:
+        raise InputError(f"{path}: line {line} has more cells than the header; put quotes around cells with commas")
+    return {name: (row.get(name) or "").strip() for name in MANIFEST_COLUMNS}
+
+
+def _manifest_images(
+    path: Path, files: dict[str, Path], ignored: Counter[str], line: int, row: dict[str, str]
+) -> list[SourceImage]:
+    where = f"{path}: line {line}"
+    label, split = row["label"], layouts.SPLITS.get(row["split"].lower(), "")
+    if row["split"] and not split:
+        raise InputError(
+            f"{where}: split should be one of {', '.join(layouts.SPLITS)} or empty, received {row['split']!r}"
+        )
+    if re.fullmatch("[A-Za-z0-9_-]*", label) is None:
+        raise InputError(f"{where}: a label should consist of A-Z, a-z, 0-9, _ and -, received {label!r}")
+    if not label and not row["mask"]:
+        raise InputError(f"{where}: an image needs a label or a mask, received neither; fill one in or drop the row")
+    images = [_add_file(path, files, line, cell) for cell in _in_folder(path, ignored, row["path"])]
+    mask = _add_file(path, files, line, row["mask"]) if row["mask"] else ""
+    return [SourceImage("manifest", image, b"", label, split, row["patient"], mask_path=mask) for image in images]
+
+
+def _in_folder(path: Path, ignored: Counter[str], cell: str) -> list[str]:
+    """Return the cells for each image of a folder; of any other path, the cell as it is."""
+    folder = path.parent / cell.replace("\\", "/")
+    if not cell or not folder.is_dir():
+        return [cell]
+    with archives.opened(folder) as archive:
+        names = layouts.image_names(archive)
+        ignored.update(kind for name in archive.files if name not in names and (kind := layouts.ignored_as(name)))
+    return [f"{cell}/{name}" for name in names]
+
+
+def _add_file(path: Path, files: dict[str, Path], line: int, cell: str) -> str:
+    """Note the file that a cell names; return its path inside the set."""
+    where = f"{path}: line {line}"
+    # normpath, not resolve: a link is stored under its own name, as the user sees it.
+    file = Path(os.path.normpath(path.parent.absolute() / cell.replace("\\", "/")))
+    if not cell or not file.is_file():
+        raise InputError(f"{where}: no such file: {cell!r}; paths are relative to the folder of the CSV, or absolute")
+    if not layouts.is_image(file.name, lambda _: archives.read_file(file)):
+        raise InputError(f"{where}: {cell!r} is no image; {layouts.ENDINGS}")
+    stored = archives.clean(path, _stored_name(path.parent.absolute(), file))
+    if stored in files:
+        raise InputError(
+            f"{where}: {cell!r} occurs twice, or equals another file in name and content; keep one of them"
+        )
+    files[stored] = file
+    return stored
+
+
+def _stored_name(folder: Path, file: Path) -> str:
+    folder = Path(os.path.normpath(folder))
+    if file.is_relative_to(folder):
+        return file.relative_to(folder).as_posix()
+    return f"{hashlib.sha256(archives.read_file(file)).hexdigest()[:12]}/{file.name}"
+
+
+def _refuse_mixed_labels(path: Path, images: list[SourceImage]) -> None:
+    empty = sum(not image.label for image in images)
+    if 0 < empty < len(images):
+        raise InputError(
+            f"{path}: all rows should have a label or none, received {empty} of {len(images)} without; "
+            "label them, or bring slices without a class as fetch.local.masks"
+        )
+
+
+def _known_spellings(images: list[SourceImage]) -> list[SourceImage]:
+    """Rename the labels to this project's own where every one of them is a known spelling, such as `no_tumor`."""
+    if not all(image.label in SPELLINGS for image in images):
+        return images
+    return [replace(image, label=SPELLINGS[image.label]) for image in images]
+
+
+def _pseudonymised(images: list[SourceImage]) -> Iterator[SourceImage]:
+    """Replace the patients by p0001 and on; who is who is kept nowhere."""
+    patients = sorted({image.patient for image in images if image.patient})
+    pseudonyms = {patient: f"p{number:04d}" for number, patient in enumerate(patients, start=1)} | {"": ""}
+    return (replace(image, patient=pseudonyms[image.patient]) for image in images)

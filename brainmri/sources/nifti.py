@@ -1,0 +1,131 @@
+"""Read NIfTI files: the voxels, where they lie, and nothing else of the header (its texts may name a person)."""
+
+import gzip
+import io
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import nibabel
+import numpy as np
+from nibabel import imageglobals
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
+
+from brainmri.core.errors import InputError
+
+MAX_BYTES = 2**30  # once unpacked
+_GEOMETRY = (
+    *("pixdim", "qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y"),
+    *("qoffset_z", "srow_x", "srow_y", "srow_z", "xyzt_units"),
+)
+_MM = {"unknown": 1.0, "mm": 1.0, "meter": 1000.0, "micron": 0.001}
+# What nibabel raises on damaged files, found by flipping bytes.
+_DAMAGE = (
+    *(ValueError, TypeError, LookupError, AttributeError, RuntimeError, OSError, EOFError, ArithmeticError),
+    *(MemoryError, struct.error, zlib.error, HeaderDataError, ImageFileError),
+)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The voxels of a file; a voxel's real value is `stored * slope + intercept`."""
+
+    stored: np.ndarray  # (I, J, K), as the file orders them
+    slope: float
+    intercept: float
+    affine: np.ndarray  # (4, 4) float64, voxel indices to mm: x right, y front, z top
+    window: tuple[float, float]  # real values to show as black and white; NaN where the file names none
+    header: nibabel.Nifti1Header  # the geometry alone, as the file has it
+
+
+def is_nifti(name: str) -> bool:
+    """Return whether a file name is that of a NIfTI file."""
+    return name.lower().endswith((".nii", ".nii.gz"))
+
+
+def read_nifti(data: bytes) -> Grid:
+    """Read a NIfTI-1 or NIfTI-2 file, as it is or compressed with gzip.
+
+    Raises
+    ------
+    InputError
+        No NIfTI file, damage, several volumes, colours or complex numbers, no orientation (neither qform nor sform), a
+        spacing of 0, or too many bytes; the message gives the reason only.
+    """
+    with _explained():
+        data = _unpacked(data)
+        image = _kind(data).from_bytes(data)
+        _refuse(image, len(data))
+        stored = np.asanyarray(image.dataobj.get_unscaled())
+        stored = stored.reshape((*image.shape, 1, 1, 1)[:3])
+        slope, intercept = float(image.dataobj.slope), float(image.dataobj.inter)
+        return Grid(stored, slope, intercept, _affine_mm(image), _window(image.header), geometry(image.header))
+
+
+def geometry(header: nibabel.Nifti1Header) -> nibabel.Nifti1Header:
+    """Return a new header of the same kind that has nothing of `header` but where the voxels lie."""
+    own = type(header)()
+    for name in _GEOMETRY:
+        own[name] = header[name]
+    return own
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    level = imageglobals.logger.level
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            imageglobals.logger.setLevel(100)  # what it mends or finds wrong is said by our own sentence
+            yield
+    except _DAMAGE:
+        raise InputError("a NIfTI file, but damaged or cut off; check the file or fetch it anew") from None
+    finally:
+        imageglobals.logger.setLevel(level)
+
+
+def _unpacked(data: bytes) -> bytes:
+    if data[:2] == b"\x1f\x8b":
+        with gzip.open(io.BytesIO(data)) as file:
+            data = file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise InputError(f"a NIfTI file should have at most {MAX_BYTES} bytes once unpacked, received more")
+    return data
+
+
+def _kind(data: bytes) -> type[nibabel.Nifti1Image]:
+    if data[344:347] == b"n+1":
+        return nibabel.Nifti1Image
+    if data[4:7] == b"n+2":
+        return nibabel.Nifti2Image
+    raise InputError("no NIfTI file: a single file with the mark n+1 or n+2 is needed; convert it with nibabel")
+
+
+def _refuse(image: nibabel.Nifti1Image, size: int) -> None:
+    header, shape, kind = image.header, image.shape, image.get_data_dtype()
+    if kind.fields is not None or kind.kind not in "iuf":
+        raise InputError("a NIfTI file of colours or complex numbers; one real number a voxel is needed")
+    if len(shape) < 2 or any(side < 1 for side in shape) or any(side > 1 for side in shape[3:]):
+        raise InputError(f"a NIfTI file should hold one volume, received the shape {shape}; write each to its own file")
+    if int(np.prod(shape, dtype=object)) * kind.itemsize + int(header["vox_offset"]) > size:
+        raise EOFError
+    if header["qform_code"] <= 0 and header["sform_code"] <= 0:
+        raise InputError("a NIfTI file without orientation (qform_code and sform_code are 0); convert the scan anew")
+    sides = np.linalg.norm(image.affine[:3, :3], axis=0)
+    if not np.isfinite(image.affine).all() or abs(np.linalg.det(image.affine[:3, :3])) <= 1e-6 * np.prod(sides):
+        raise InputError("a NIfTI file whose affine spans no volume (a spacing of 0?); convert the scan anew")
+
+
+def _affine_mm(image: nibabel.Nifti1Image) -> np.ndarray:
+    affine = np.array(image.affine, np.float64)
+    affine[:3] *= _MM[image.header.get_xyzt_units()[0]]
+    return affine
+
+
+def _window(header: nibabel.Nifti1Header) -> tuple[float, float]:
+    low, high = float(header["cal_min"]), float(header["cal_max"])
+    return (low, high) if np.isfinite([low, high]).all() and low < high else (float("nan"), float("nan"))

@@ -1,0 +1,94 @@
+"""The pages where files are missing: a sentence each, and what can be shown is shown."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from servers import require
+
+try:
+    from streamlit.testing.v1 import AppTest
+except ImportError:
+    AppTest = None
+
+pytestmark = [pytest.mark.servers, pytest.mark.slow]
+WAIT_S = 300
+ROOT = Path(__file__).parents[2]
+# Another thread, such as the one that warms the networks, is halfway through importing Matplotlib's pyplot.
+IMPORTED_MEANWHILE = """
+import sys, threading, time
+import app.batch, app.run_page, brainmri.prediction.trained_models, brainmri.prediction.scan_batch
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == "matplotlib._pylab_helpers":
+            halfway.set()
+            time.sleep(2)
+halfway = threading.Event()
+sys.meta_path.insert(0, Slow())
+threading.Thread(target=__import__, args=["matplotlib.pyplot"]).start()
+halfway.wait()
+"""
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """An empty folder in the place of the project's."""
+    require(AppTest is not None, "streamlit (requirements-all.lock)")
+    monkeypatch.setenv("BRAINMRI_ROOT", str(tmp_path))
+    return tmp_path
+
+
+def scans():
+    from app import scans_page
+
+    scans_page.show()
+
+
+def run():
+    from app import run_page
+
+    run_page.show()
+
+
+def test_without_a_model_the_scan_can_be_looked_at(place, monkeypatch):
+    from app import trained
+
+    monkeypatch.setattr(trained, "warm", lambda: None)
+    page = AppTest.from_function(scans, default_timeout=WAIT_S).run()
+    assert not page.exception
+    assert "Not for clinical use" in page.warning[0].value
+    page.button_group[0].set_value(["glioma, axial slice"]).run()
+    assert not page.exception
+    assert len(page.error) == 1
+    assert "no such file" in page.error[0].value
+    assert [slider.label for slider in page.slider] == ["Window level", "Window width"]
+
+
+def test_without_a_run_each_part_says_what_is_missing(place):
+    page = AppTest.from_function(run, default_timeout=WAIT_S).run()
+    assert not page.exception
+    said = [error.value.replace("\\", "") for error in page.error]
+    for name in ("params.yaml", "data/segmentation/rows.csv", "metrics/data.json"):
+        assert any(name in text for text in said), name
+    page.button[0].click().run()  # Compare
+    assert not page.exception
+    assert any("should be a DVC project" in error.value.replace("\\", "") for error in page.error)
+
+
+def test_what_there_is_of_a_run_is_shown(place):
+    (place / "params.yaml").write_text("train:\n  seed: 0\n")
+    page = AppTest.from_function(run, default_timeout=WAIT_S).run()
+    assert page.code[0].value == "train:\n  seed: 0"
+    assert len(page.error) == 2
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["import app.viewer", "from app import run_page; run_page._outlined(run_page.Path('gone'), 'unet', '0')"],
+)
+def test_a_visitor_who_comes_while_keras_imports_pyplot_sees_no_error(place, statement):
+    words = [sys.executable, "-c", f"{IMPORTED_MEANWHILE}\n{statement}"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "partially initialized" not in done.stderr
+    assert done.returncode == 0 or "ArtifactError" in done.stderr, done.stderr  # there is no such run

@@ -1,0 +1,48 @@
+"""Saved models: equal bytes, equal predictions, safe mode."""
+
+import keras
+import numpy as np
+import pytest
+
+from brainmri.core.errors import ArtifactError
+from brainmri.models.model_files import load_model, save_model
+
+pytestmark = pytest.mark.slow
+
+
+def model(seed=0):
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(seed)
+    inputs = keras.Input((4,))
+    made = keras.Model(inputs, keras.layers.Dropout(0.5)(keras.layers.Dense(3)(inputs)))
+    made.compile("adam", "mse")
+    made.optimizer.build(made.trainable_variables)
+    return made
+
+
+def test_two_saves_of_one_model_are_the_same_bytes_and_load_alike(tmp_path):
+    made = model()
+    for name in ("a.keras", "b.keras"):
+        save_model(made, tmp_path / name)
+    assert (tmp_path / "a.keras").read_bytes() == (tmp_path / "b.keras").read_bytes()
+    x = np.ones((2, 4), np.float32)
+    np.testing.assert_array_equal(load_model(tmp_path / "a.keras")(x), made(x))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.keras", "b.keras"]
+
+
+def test_the_same_model_built_twice_saves_the_same_bytes(tmp_path):
+    for name in ("a.keras", "b.keras"):
+        save_model(model(), tmp_path / name)
+    assert (tmp_path / "a.keras").read_bytes() == (tmp_path / "b.keras").read_bytes()
+
+
+def test_a_model_that_carries_code_is_refused(tmp_path):
+    inputs = keras.Input((4,))
+    save_model(keras.Model(inputs, keras.layers.Lambda(lambda x: x + 1)(inputs)), tmp_path / "a.keras")
+    with pytest.raises(ArtifactError, match=r"a\.keras: not a loadable Keras model"):
+        load_model(tmp_path / "a.keras")
+
+
+def test_a_missing_model_says_what_to_do(tmp_path):
+    with pytest.raises(ArtifactError, match=r"no such file; run `dvc repro train`"):
+        load_model(tmp_path / "a.keras")

@@ -1,0 +1,195 @@
+"""One scan's answer is what the stages would say of it, on the file's own pixels and in the units the file states."""
+
+import dataclasses
+import json
+import threading
+
+import cv2
+import numpy as np
+import pytest
+from conftest import PARAMS, SIDE, draw_scan
+from scan_files import PERSON, dicom_bytes, dicom_series, nifti_bytes
+
+from brainmri.core.errors import ArtifactError, InputError, ParamsError
+from brainmri.core.index import read_split
+from brainmri.models import unet
+from brainmri.models.classifier import Classifier, class_probabilities
+from brainmri.prediction import answer
+from brainmri.prediction.trained_models import load_models
+from brainmri.preprocessing.native import from_square
+
+pytestmark = pytest.mark.slow
+METHODS = ("unet", "kmeans_brain", "kmeans")
+AFFINE = np.diag([-2.0, -3, 5, 1])
+
+
+@pytest.fixture(scope="module")
+def models(classifier, trained_unet):
+    return load_models(classifier, trained_unet, PARAMS)
+
+
+@pytest.fixture(scope="module")
+def stack():
+    """Seven slices (I, J, K) of int16; a spot of constant place in the middle five."""
+    rng = np.random.default_rng(3)
+    slices = [draw_scan(rng, "glioma" if 0 < at < 6 else "notumor")[0] for at in range(7)]
+    return np.stack(slices, axis=-1).transpose(1, 0, 2).astype(np.int16) * 8
+
+
+def png(label="glioma", seed=1):
+    return bytes(cv2.imencode(".png", draw_scan(np.random.default_rng(seed), label)[0])[1])
+
+
+def test_an_image_is_answered_as_the_stages_answer(models, processed, raw, set_manifest):
+    split = read_split(processed / "test")
+    from brainmri.core.manifest import read_manifest
+
+    paths = read_manifest(raw).set_index("image_id")["path"]
+    expected = class_probabilities(models.classifier, split.images)
+    outlined = unet.unet_masks(models.tools.unet, split.images)
+    for at, image_id in enumerate(split.index["image_id"][:6]):
+        found = answer.answer(set_manifest.parent / paths[image_id], models, gate=False)
+        np.testing.assert_array_equal(found.inputs[0], split.images[at])
+        np.testing.assert_allclose(list(found.probabilities.values()), expected[at], atol=1e-6)
+        assert found.label == models.classifier.classes[expected[at].argmax()]
+        assert found.abstain == (expected[at].max() < models.classifier.abstain_below)
+        np.testing.assert_array_equal(found.mask[0], from_square(outlined[at], (SIDE, SIDE), "pad"))
+        assert found.table["mode"][0] == split.index["mode"][at]
+        for name in ("snr", "height_px", "entropy_bits"):
+            assert found.table[name][0] == pytest.approx(split.index[name][at], rel=1e-6)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_gate_empties_the_mask_of_what_is_called_clear(models, method):
+    loud = Classifier(**vars(models.classifier) | {"classes": ["notumor", "a", "b", "c"]})
+    for name, classes in (("clear", loud.classes), ("other", ["a", "b", "c", "d"])):
+        own = answer.Models(**vars(models) | {"classifier": Classifier(**vars(loud) | {"classes": classes})})
+        given = ("x.png", png())
+        found = answer.answer(given, own, method)
+        open_ = answer.answer(given, own, method, gate=False)
+        assert not open_.gated
+        assert found.gated == (found.label == "notumor"), name
+        np.testing.assert_array_equal(found.mask, np.zeros_like(open_.mask) if found.gated else open_.mask)
+
+
+def test_none_gives_no_mask(models):
+    found = answer.answer(("x.png", png()), models, "none")
+    assert found.mask is None
+    assert answer.as_dict(found)["mask"] is None
+
+
+def test_millimetres_only_where_the_file_states_them(models):
+    pixels = draw_scan(np.random.default_rng(1), "glioma")[0].astype(np.uint16) * 8
+    stated = answer.answer(("x", dicom_bytes(pixels)), models, "kmeans", gate=False)
+    silent = answer.answer(("x", dicom_bytes(pixels, PixelSpacing=None)), models, "kmeans", gate=False)
+    picture = answer.answer(("x.png", png()), models, "kmeans", gate=False)
+    assert stated.mask.sum() == silent.mask.sum() > 50
+    assert stated.area_mm2 == pytest.approx(stated.mask.sum() * 0.5 * 0.75)
+    for found in (silent, picture):
+        assert found.area_mm2 is None
+        assert answer.as_dict(found)["mask"]["area_mm2"] is None
+        assert answer.as_dict(found)["mask"]["pixels"] == found.mask.sum()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_volume_is_the_same_as_nifti_and_as_dicom(models, stack, tmp_path, method):
+    (tmp_path / "series").mkdir()
+    for at, data in enumerate(dicom_series(stack, AFFINE)):
+        (tmp_path / f"series/{at}").write_bytes(data)
+    one = answer.answer(("x.nii", nifti_bytes(stack, AFFINE)), models, method, gate=False)
+    other = answer.answer(tmp_path / "series", models, method, gate=False)
+    assert one.scan.kind == other.scan.kind == "volume"
+    np.testing.assert_array_equal(one.mask, other.mask)
+    np.testing.assert_array_equal(one.slice_probabilities, other.slice_probabilities)
+    assert one.probabilities == other.probabilities
+    assert sum(one.probabilities.values()) == pytest.approx(1)
+    assert one.measures.volume_ml == pytest.approx(one.mask.sum() * 30 / 1000)
+    shown = answer.as_dict(one)
+    assert shown["affine"] == one.scan.volume.affine.tolist()
+    assert len(shown["slice_probabilities"]) == 7
+    assert shown["scan"]["plane"] == "axial"
+    assert (shown["scan"]["voxel_row_mm"], shown["scan"]["slice_mm"]) == (3, 5)
+
+
+def test_a_slice_that_is_missed_between_others_is_filled_and_a_lone_one_dropped(models, monkeypatch):
+    stack = np.stack([draw_scan(np.random.default_rng(3), "glioma")[0]] * 9, axis=-1).transpose(1, 0, 2)
+    stack = stack.astype(np.int16) * 8
+
+    def shares(images, tools, evidence):
+        found = np.zeros(images.shape[:3], np.float32)
+        found[[0, 1, 3, 4], 8:16, 8:16] = 1
+        found[2, 8:16, 8:16] = 0.4
+        found[7, 20:28, 20:28] = 0.9
+        return found
+
+    method = dataclasses.replace(answer.METHODS["unet"], shares=shares)
+    monkeypatch.setitem(answer.METHODS, "unet", method)
+    for slice_mm, expected in ((1, "#####...."), (20, "##.##....")):
+        given = ("x.nii", nifti_bytes(stack, np.diag([-1.0, -1, slice_mm, 1])))
+        mask = answer.answer(given, models, gate=False).mask
+        assert "".join(".#"[filled] for filled in mask.any(axis=(1, 2)).astype(int)) == expected
+
+
+def test_what_is_said_is_json_without_the_person(models, stack):
+    empty = answer.answer(("x.nii", nifti_bytes(np.zeros((9, 9, 3), np.int16), AFFINE)), models, gate=False)
+    person = answer.answer(("x", dicom_bytes(stack[:, :, 3], **PERSON)), models)
+    for found in (empty, person, answer.answer(("y.png", png()), models)):
+        text = json.dumps(answer.as_dict(found), allow_nan=False)
+        assert '"note": "Not for clinical use"' in text
+        assert "Jane" not in text
+        assert "4711" not in text
+        assert list(found.seconds) == ["read", "prepare", "classify", *(["outline"] if found.mask is not None else [])]
+
+
+def test_the_evidence_lies_on_the_files_own_pixels(models, classifier):
+    found = answer.answer(("x.png", png()), models, "none")
+    seen = answer.evidence(found, models)
+    assert seen.shape == (SIDE, SIDE)
+    assert 0 <= seen.min() < seen.max() <= 1
+    assert np.abs(seen - answer.evidence(found, models, "pituitary")).max() > 0
+    with pytest.raises(ParamsError, match="evidence: should be asked of a class in glioma"):
+        answer.evidence(found, models, "cyst")
+    with pytest.raises(ParamsError, match="a slice from 0 to 0, received 'glioma' and 1"):
+        answer.evidence(found, models, "glioma", 1)
+
+
+def test_threads_share_the_models_and_not_their_work(models, stack):
+    given = [(f"{seed}.png", png(label, seed)) for seed, label in enumerate(["glioma", "notumor", "pituitary"] * 2)]
+    given.append(("x.nii", nifti_bytes(stack, AFFINE)))
+    alone = [answer.answer(each, models, gate=False) for each in given]
+    together = {}
+
+    def work(at):
+        for _ in range(3):
+            together[at] = answer.answer(given[at], models, gate=False)
+
+    threads = [threading.Thread(target=work, args=(at,)) for at in range(len(given))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for at, one in enumerate(alone):
+        assert together[at].probabilities == one.probabilities
+        np.testing.assert_array_equal(together[at].mask, one.mask)
+
+
+def test_what_cannot_be_answered_is_one_sentence(models, tmp_path):
+    with pytest.raises(ParamsError, match="method should be one of unet, kmeans_brain, kmeans, none, received 'magic'"):
+        answer.answer(("x.png", png()), models, "magic")
+    with pytest.raises(InputError, match=r"^x\.png: cannot be decoded"):
+        answer.answer(("x.png", b"text"), models)
+    without = dataclasses.replace(models, tools=dataclasses.replace(models.tools, unet=None))
+    with pytest.raises(ArtifactError, match="method unet needs a trained U-Net, received none"):
+        answer.answer(("x.png", png()), without)
+    assert answer.answer(("x.png", png()), without, "kmeans", gate=False).mask.any()
+
+
+def test_the_window_to_show_is_the_files_own_or_nearly_all(models):
+    pixels = np.arange(4096, dtype=np.uint16).reshape(64, 64)
+    own = answer.answer(("x", dicom_bytes(pixels, WindowCenter="1000.5", WindowWidth="2001")), models, "none")
+    assert own.window == (0, 2000)
+    shown = answer.shown(own.scan.levels[0], own.window)
+    assert (shown[0, 0], shown[-1, -1]) == (0, 255)
+    low, high = answer.answer(("x", dicom_bytes(pixels)), models, "none").window
+    assert 0 <= low < 50
+    assert 4000 < high <= 4095

@@ -1,0 +1,154 @@
+"""The evaluate stage on the generated set."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import tiny_params
+from sklearn.metrics import accuracy_score, f1_score, log_loss
+
+from brainmri.core.errors import ArtifactError, InputError
+from brainmri.core.index import read_split
+from brainmri.core.params import check
+from brainmri.models.classifier import class_probabilities, load_classifier
+from stages import evaluate
+
+pytestmark = pytest.mark.slow
+CLASSES = ["glioma", "meningioma", "notumor", "pituitary"]
+
+
+@pytest.fixture(scope="module")
+def params():
+    return check(tiny_params()["evaluate"], evaluate.Params, "evaluate")
+
+
+@pytest.fixture(scope="module")
+def evaluation(classifier, processed, params, tmp_path_factory):
+    out = tmp_path_factory.mktemp("evaluation") / "out"
+    evaluate.run(params, classifier, processed / "test", out)
+    return out
+
+
+def test_scores_agree_with_scikit_learn_on_the_rows(evaluation):
+    table = pd.read_csv(evaluation / "predictions.csv")
+    found = json.loads((evaluation / "scores.json").read_text())
+    whole = found["whole"]
+    probabilities = table[[f"p_{name}" for name in CLASSES]].to_numpy()
+    assert np.allclose(probabilities.sum(axis=1), 1, atol=1e-6)
+    probabilities /= probabilities.sum(axis=1, keepdims=True)  # scikit-learn wants them to add up in float64
+    assert whole["images"] == len(table) == 16
+    assert whole["accuracy"] == pytest.approx(accuracy_score(table["label"], table["predicted"]))
+    assert whole["macro"]["f1"] == pytest.approx(f1_score(table["label"], table["predicted"], average="macro"))
+    assert whole["loss"] == pytest.approx(log_loss(table["label"], probabilities, labels=CLASSES), rel=1e-3)
+    low, high = (found["ci95"]["whole"]["accuracy"][end] for end in ("low", "high"))
+    assert low <= whole["accuracy"] <= high
+    for name in CLASSES:
+        bounds = found["ci95"]["whole"]["classes"][name]["recall"]
+        assert bounds["low"] <= whole["classes"][name]["recall"] <= bounds["high"]
+
+
+def test_twin_free_images_are_scored_apart(evaluation):
+    found = json.loads((evaluation / "scores.json").read_text())
+    assert set(found["neighbour_free"]["classes"]) == set(CLASSES)
+    assert not any(part["claim"] for part in found["twin_free"]["classes"].values())  # three or four images each
+    assert found["twin_free"]["images"] == 15
+    assert found["twin_free"]["classes"]["glioma"]["support"] == 3
+
+
+def test_the_answers_are_calibrated_and_abstained_from_below_the_threshold(evaluation, classifier, processed):
+    table = pd.read_csv(evaluation / "predictions.csv")
+    found = json.loads((evaluation / "scores.json").read_text())
+    loaded, split = load_classifier(classifier), read_split(processed / "test")
+    own = class_probabilities(loaded, split.images)
+    assert np.allclose(table[[f"p_{name}" for name in CLASSES]], own, atol=1e-7)
+    assert (table["abstained"] == (own.max(axis=1) < loaded.abstain_below)).all()
+    assert found["calibration"]["temperature"] == loaded.temperature
+    assert found["calibration"]["after"]["loss"] == pytest.approx(found["whole"]["loss"], rel=1e-6)
+    assert found["calibration"]["after"]["ece"] == pytest.approx(found["whole"]["ece"])
+    assert found["abstention"]["coverage"] == pytest.approx((~table["abstained"]).mean())
+    assert found["abstention"]["risk"]["at_100"] == pytest.approx(1 - found["whole"]["accuracy"])
+
+
+def test_patients_are_scored_by_their_mean_probability(evaluation, processed):
+    table = pd.read_csv(evaluation / "predictions.csv")
+    found = json.loads((evaluation / "scores.json").read_text())["patients"]
+    patient = read_split(processed / "test").index["patient"]
+    pooled = table.groupby(patient)[[f"p_{name}" for name in CLASSES]].mean()
+    labels = table.groupby(patient)["label"].first()
+    assert found["patients"] == len(labels) == 8
+    assert found["accuracy"] == (np.array(CLASSES)[pooled.to_numpy().argmax(axis=1)] == labels).mean()
+
+
+def test_reliability_is_written_before_and_after(evaluation):
+    bins = pd.read_csv(evaluation / "reliability.csv")
+    assert bins.groupby("when")["count"].sum().to_dict() == {"before": 16, "after": 16}
+    curve = pd.read_csv(evaluation / "coverage_risk.csv")
+    assert curve["coverage"].iloc[-1] == 1
+
+
+def test_pointing_is_scored_on_images_with_a_tumour(evaluation):
+    rows = pd.read_csv(evaluation / "pointing.csv")
+    found = json.loads((evaluation / "scores.json").read_text())["pointing"]
+    assert len(rows) == found["all"]["images"] == 12
+    assert found["twin_free"]["images"] == 11
+    assert "notumor" not in set(rows["label"]) | set(rows["looked_for"])
+    assert found["all"]["hits"] == rows["hit"].mean()
+    assert 0 < found["all"]["chance"] < 0.2
+
+
+def test_without_saliency_no_pointing(classifier, processed, params, tmp_path):
+    evaluate.run(params.model_copy(update={"saliency": 0}), classifier, processed / "test", tmp_path / "out")
+    assert "pointing" not in json.loads((tmp_path / "out/scores.json").read_text())
+    assert (tmp_path / "out/saliency.png").exists()
+
+
+def test_further_seeds_are_scored_beside_the_first(evaluation, classifier, processed, params, tmp_path):
+    model = tmp_path / "classifier"
+    shutil.copytree(classifier, model)
+    for name in ("1", "2"):
+        (model / "repeats" / name).mkdir(parents=True)
+        for file in ("model.keras", "calibration.json", "curves.csv"):
+            shutil.copyfile(classifier / file, model / "repeats" / name / file)
+    evaluate.run(params, model, processed / "test", tmp_path / "out")
+    found = json.loads((tmp_path / "out/scores.json").read_text())
+    assert found["repeats"]["seeds"] == 3
+    assert found["repeats"]["whole"]["mean"]["accuracy"] == pytest.approx(found["whole"]["accuracy"])
+    assert found["repeats"]["whole"]["sd"]["macro"]["f1"] == pytest.approx(0)
+    del found["repeats"]
+    assert found == json.loads((evaluation / "scores.json").read_text())
+
+
+def test_two_runs_write_the_same_bytes(evaluation, classifier, processed, params, tmp_path):
+    evaluate.run(params, classifier, processed / "test", tmp_path / "out")
+    for path in evaluation.iterdir():
+        assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def test_a_model_made_with_other_image_params_is_refused(classifier, processed, params, tmp_path):
+    model = tmp_path / "classifier"
+    shutil.copytree(classifier, model)
+    content = json.loads((model / "preprocess.json").read_text())
+    content["params"]["size"] = 64
+    (model / "preprocess.json").write_text(json.dumps(content))
+    with pytest.raises(ArtifactError, match="images should be made with the params the model was trained with"):
+        evaluate.run(params, model, processed / "test", tmp_path / "out")
+
+
+def test_a_test_set_without_labels_is_refused(classifier, processed, params, tmp_path):
+    test = tmp_path / "test"
+    shutil.copytree(processed / "test", test)
+    index = pd.read_csv(test / "index.csv")
+    index["label"] = np.nan
+    index.to_csv(test / "index.csv", index=False)
+    with pytest.raises(InputError, match=r"should hold labelled images, received none"):
+        evaluate.run(params, classifier, test, tmp_path / "out")
+
+
+def test_a_broken_model_file_is_refused(classifier, processed, params, tmp_path):
+    model = tmp_path / "classifier"
+    shutil.copytree(classifier, model)
+    (model / "model.keras").write_bytes(b"PK no model")
+    with pytest.raises(ArtifactError, match=r"model\.keras: not a loadable Keras model"):
+        evaluate.run(params, model, processed / "test", tmp_path / "out")

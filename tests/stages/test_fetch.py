@@ -1,0 +1,222 @@
+"""Fetch brings every source into one form: equal images, equal bytes; nothing is written unless all of it is."""
+
+import hashlib
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from first_stages import contents, fetched, section
+from packing import KINDS, pack
+
+from brainmri.core.errors import InputError, ParamsError
+from brainmri.core.manifest import SourceImage, image_id, read_manifest
+from brainmri.core.params import check
+from brainmri.core.shards import read_images
+from brainmri.sources import kaggle
+from stages import fetch
+
+ROOT = Path(__file__).parents[2]
+CLASSES = {
+    "Training/glioma/b.jpg": b"gb", "Training/glioma/a.jpg": b"ga", "Training/notumor/a.jpg": b"na",
+    "Testing/meningioma/c.jpg": b"mc",
+}  # fmt: skip
+MASKS = {"images/2.png": b"i2", "masks/2.png": b"m2", "images/10.png": b"i10", "masks/10.png": b"m10"}
+# Names of the Sartaj set, whose folders and files differ from the other's.
+SARTAJ = {
+    "Training/glioma_tumor/gg (1).jpg": b"1", "Training/meningioma_tumor/m (3).jpg": b"2",
+    "Testing/no_tumor/image(1).jpg": b"3", "Testing/pituitary_tumor/p (12).jpg": b"4",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_equal_images_give_equal_bytes_however_they_come(tmp_path, kind):
+    plain = fetched(
+        tmp_path / "1",
+        "local",
+        classes=pack(tmp_path / "1c", CLASSES, "folder"),
+        masks=pack(tmp_path / "1m", MASKS, "zip"),
+    )
+    shuffled = {f"archive/{name}": CLASSES[name] for name in sorted(CLASSES, reverse=True)}
+    other = fetched(
+        tmp_path / "2", "local", classes=pack(tmp_path / "2c", shuffled, kind), masks=pack(tmp_path / "2m", MASKS, kind)
+    )
+    assert contents(plain) == contents(other)
+
+
+def test_kaggle_gives_the_bytes_of_the_same_files_at_hand(tmp_path, monkeypatch):
+    folder = pack(tmp_path / "c", CLASSES, "folder")
+    monkeypatch.setattr(kaggle, "download", lambda handle: folder)
+    downloaded = contents(fetched(tmp_path / "1", "kaggle", classes="a/b/versions/1"))
+    local = contents(fetched(tmp_path / "2", "local", classes=folder))
+    assert json.loads(downloaded.pop("summary.json"))["kaggle"] == {"classes": "a/b/versions/1", "masks": None}
+    assert json.loads(local.pop("summary.json"))["kaggle"] is None
+    assert downloaded == local
+
+
+def test_the_manifest_names_every_image_with_its_bytes(tmp_path):
+    raw = fetched(
+        tmp_path, "local", classes=pack(tmp_path / "c", CLASSES, "tar"), masks=pack(tmp_path / "m", MASKS, "tar")
+    )
+    table = read_manifest(raw)
+    assert table[["set", "path", "label", "split", "number", "mask_path"]].values.tolist() == [
+        ["classes", "Testing/meningioma/c.jpg", "meningioma", "test", -1, ""],
+        ["classes", "Training/glioma/a.jpg", "glioma", "train", -1, ""],
+        ["classes", "Training/glioma/b.jpg", "glioma", "train", -1, ""],
+        ["classes", "Training/notumor/a.jpg", "notumor", "train", -1, ""],
+        ["masks", "images/10.png", "", "", 10, "masks/10.png"],
+        ["masks", "images/2.png", "", "", 2, "masks/2.png"],
+    ]
+    for row, data, mask in read_images(raw, table):
+        assert data == (CLASSES | MASKS)[row.path]
+        assert (row.sha256, row.file_bytes) == (hashlib.sha256(data).hexdigest(), len(data))
+        assert row.image_id == image_id(row.set, row.path, row.sha256)
+        assert (mask, row.mask_sha256) == (
+            (MASKS[row.mask_path], hashlib.sha256(mask).hexdigest()) if row.mask_path else (None, "")
+        )
+
+
+def test_the_sartaj_layout_is_read(tmp_path, capsys):
+    raw = fetched(tmp_path, "local", classes=pack(tmp_path / "c", SARTAJ, "zip"))
+    table = read_manifest(raw)
+    assert dict(zip(table["path"], table["split"] + "/" + table["label"], strict=True)) == {
+        "Training/glioma_tumor/gg (1).jpg": "train/glioma",
+        "Training/meningioma_tumor/m (3).jpg": "train/meningioma",
+        "Testing/no_tumor/image(1).jpg": "test/notumor",
+        "Testing/pituitary_tumor/p (12).jpg": "test/pituitary",
+    }
+    assert json.loads((raw / "summary.json").read_text())["sets"]["classes"]["differences"]["train/glioma"] == {
+        "expected": 826,
+        "found": 1,
+    }
+    assert re.search("warning: classes: .*known set: .*train/glioma 1 instead of 826", capsys.readouterr().err)
+
+
+def test_a_manifest_beside_a_set_is_a_set_of_its_own(tmp_path, capsys):
+    (tmp_path / "x.png").write_bytes(b"x")
+    (tmp_path / "y.png").write_bytes(b"y")
+    (tmp_path / "own.csv").write_text("path,label,patient,split\nx.png,cyst,Jane Doe,train\ny.png,cyst,Jane Doe,test\n")
+    raw = fetched(tmp_path, "local", classes=pack(tmp_path / "c", CLASSES, "zip"), manifest=tmp_path / "own.csv")
+    table = read_manifest(raw)
+    assert table[table["set"] == "manifest"][["path", "label", "patient"]].values.tolist() == [
+        ["x.png", "cyst", "p0001"],
+        ["y.png", "cyst", "p0001"],
+    ]
+    assert json.loads((raw / "summary.json").read_text())["sets"]["manifest"]["patients_in_several_splits"] == 1
+    assert "warning: manifest: 1 patients have images in more than one split" in capsys.readouterr().err
+    stored = b"".join(contents(raw).values())
+    assert b"Jane" not in stored
+    assert str(tmp_path).encode() not in stored
+
+
+def test_the_summary_counts_by_split_and_label_and_names_what_was_ignored(tmp_path, capsys):
+    files = CLASSES | {"__MACOSX/x": b"", "Training/glioma/Thumbs.db": b"", "readme.txt": b""}
+    raw = fetched(tmp_path, "local", classes=pack(tmp_path / "c", files, "zip"))
+    assert json.loads((raw / "summary.json").read_text()) == {
+        "source": "local",
+        "simulated": False,
+        "kaggle": None,
+        "sets": {
+            "classes": {
+                "images": 4,
+                "masks": 0,
+                "volumes": 0,
+                "patients": 0,
+                "patients_in_several_splits": 0,
+                "counts": {"test": {"meningioma": 1}, "train": {"glioma": 2, "notumor": 1}},
+                "ignored": {"*.txt": 1, "Thumbs.db": 1, "__MACOSX": 1},
+                "differences": {},
+            }
+        },
+    }
+    assert "warning: classes: ignored what is no image: 1 *.txt, 1 Thumbs.db, 1 __MACOSX" in capsys.readouterr().err
+
+
+def test_the_phantom_is_stored_like_any_set(tmp_path, monkeypatch):
+    images = [
+        SourceImage(
+            "phantom", "Training/b.jpg", b"b", "glioma", "train", "p2", 1, "axial", (0.5, 0.75), "m/b.png", b"mb"
+        ),
+        SourceImage(
+            "phantom", "Testing/a.jpg", b"a", "notumor", "test", "p1", 0, "coronal", (1.0, 1.0), "m/a.png", b"ma"
+        ),
+    ]
+    monkeypatch.setattr(fetch, "simulate", lambda params: iter(images))
+    raw = fetched(tmp_path, "phantom")
+    table = read_manifest(raw)
+    columns = ["path", "patient", "plane", "voxel_row_mm", "voxel_col_mm", "mask_path"]
+    assert table[columns].values.tolist() == [
+        ["Testing/a.jpg", "p1", "coronal", 1.0, 1.0, "m/a.png"],
+        ["Training/b.jpg", "p2", "axial", 0.5, 0.75, "m/b.png"],
+    ]
+    assert json.loads((raw / "summary.json").read_text())["simulated"] is True
+
+
+def test_a_voxel_size_that_is_not_known_stays_empty(tmp_path):
+    raw = fetched(tmp_path, "local", classes=pack(tmp_path / "c", CLASSES, "zip"))
+    assert np.isnan(read_manifest(raw)["voxel_row_mm"]).all()
+
+
+def test_an_error_leaves_the_earlier_output_whole(tmp_path):
+    raw = fetched(tmp_path, "local", classes=pack(tmp_path / "c", CLASSES, "zip"))
+    before = contents(raw)
+    with pytest.raises(InputError, match="folder 'Training/cyst' is no class"):
+        fetched(tmp_path, "local", classes=pack(tmp_path / "d", {"Training/cyst/1.jpg": b""}, "zip"))
+    assert contents(raw) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["c", "d", "raw"]
+
+
+def test_a_file_that_shows_its_damage_only_when_read_leaves_the_earlier_output_whole(tmp_path):
+    raw = fetched(tmp_path, "local", classes=pack(tmp_path / "c", CLASSES, "zip"))
+    before = contents(raw)
+    path = pack(tmp_path / "d", {"glioma/1.jpg": b"1" * 50, "glioma/2.jpg": b"2"}, "zip")
+    data = bytearray(path.read_bytes())
+    data[data.index(b"PK\x01\x02") + 16] ^= 1  # the CRC-32 in the central directory
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=r"glioma/1.jpg: damaged: Bad CRC-32"):
+        fetched(tmp_path, "local", classes=path)
+    assert contents(raw) == before
+
+
+@pytest.mark.parametrize(
+    ("source", "keys"),
+    [
+        ("local", "fetch.local.classes or fetch.local.masks or fetch.local.manifest"),
+        ("kaggle", "fetch.kaggle.classes or fetch.kaggle.masks"),
+    ],
+)
+def test_a_source_that_names_nothing_is_refused(tmp_path, source, keys):
+    with pytest.raises(ParamsError, match=f"fetch.source is {source}, so {keys} should name a set"):
+        fetched(tmp_path, source)
+
+
+def test_params_are_checked_before_any_work():
+    with pytest.raises(ParamsError, match=r"kaggle.classes should be owner/dataset/versions/number, .* received 'a/b'"):
+        section("kaggle", classes="a/b")
+    with pytest.raises(ParamsError, match=r"source should be 'phantom', 'kaggle' or 'local', received 'disk'"):
+        section("disk")
+
+
+def test_the_params_model_has_the_keys_of_params_yaml():
+    values = yaml.safe_load((ROOT / "params.yaml").read_text())["fetch"]
+    assert check(values, fetch.Params, where="fetch").source == "phantom"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [["-m", "stages.fetch"], ["stages/fetch.py"]])
+def test_the_stage_runs_as_a_module_and_by_path(tmp_path, how):
+    values = section("local", classes=str(pack(tmp_path / "c", CLASSES, "zip"))).model_dump()
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump({"fetch": values}))
+    command = [sys.executable, *how, str(tmp_path / "raw"), "--params", str(tmp_path / "params.yaml")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "4/4" in done.stderr  # the progress bar
+    values["local"]["classes"] = str(tmp_path / "gone.zip")
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump({"fetch": values}))
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(f"error: {tmp_path / 'gone.zip'}: no such file or folder")

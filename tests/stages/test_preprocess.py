@@ -1,0 +1,209 @@
+"""The preprocess stage on the generated set."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from first_stages import params, summary
+
+from brainmri.core import manifest
+from brainmri.core.errors import InputError, ParamsError
+from brainmri.core.index import COLUMNS, read_split
+from stages import preprocess
+
+
+def run(section, raw, out, excluded=()):
+    """Run the stage with a file of excluded (image id, reason) beside `out`."""
+    lines = [f"{image},{reason}\n" for image, reason in excluded]
+    exclude = out.with_name("exclude.csv")
+    exclude.write_text("image_id,reason\n" + "".join(lines))
+    preprocess.run(section, raw, exclude, out)
+
+
+def test_every_image_is_in_one_split_or_counted(raw, processed):
+    ids = [read_split(processed / name).index["image_id"] for name in ("train", "val", "test")]
+    joined = pd.concat(ids)
+    stored = manifest.read_manifest(raw)["image_id"]
+    dropped = sum(summary(processed)["images"]["dropped"].values())
+    assert joined.is_unique
+    assert set(joined) <= set(stored)
+    assert len(joined) + dropped == len(stored) == 64
+
+
+def test_arrays_masks_and_table_belong_together(processed):
+    split = read_split(processed / "test")
+    assert list(split.index.columns) == list(COLUMNS)
+    assert split.images.shape == (16, 32, 32, 3)
+    assert split.images.dtype == np.uint8
+    for row in split.index.itertuples():
+        mask = split.masks[row.mask_row].astype(bool)
+        assert mask.any() == (row.label != "notumor")
+        if mask.any():  # the spot is the brightest thing, in every window
+            assert split.images[row.Index][mask].mean() > split.images[row.Index][~mask].mean() + 50
+
+
+def test_the_planted_twin_is_found_and_its_training_copy_dropped(processed):
+    found = summary(processed)
+    assert found["twins"]["pairs"] == 1
+    assert found["images"]["dropped"] == {"glioma": 1}
+    assert found["twins"]["test_with_training_twin"] == {"glioma": 1}
+    twins = pd.read_csv(processed / "summary/twins.csv")
+    assert sorted([twins.at[0, "split_a"], twins.at[0, "split_b"]]) == ["test", "train"]
+    index = read_split(processed / "test").index
+    assert index["training_twin"].sum() == 1
+
+
+def test_report_keeps_the_training_copy(raw, tmp_path):
+    run(params(duplicates="report"), raw, tmp_path / "out")
+    found = summary(tmp_path / "out")
+    assert "dropped" not in found["images"]
+    assert found["twins"]["test_with_training_twin"] == {"glioma": 1}
+
+
+def test_patients_are_not_divided(processed):
+    patients = [set(read_split(processed / name).index["patient"]) for name in ("train", "val", "test")]
+    assert not patients[0] & patients[1]
+    assert not patients[0] & patients[2]
+    assert not patients[1] & patients[2]
+
+
+def test_two_runs_write_the_same_bytes(raw, processed, tmp_path):
+    run(params(), raw, tmp_path / "out")
+    files = sorted(path.relative_to(processed) for path in processed.rglob("*") if path.is_file())
+    assert len(files) >= 15
+    for name in files:
+        assert (tmp_path / "out" / name).read_bytes() == (processed / name).read_bytes(), name
+
+
+def test_class_names_that_look_like_nothing_or_numbers_stay_text(raw, tmp_path):
+    import shutil
+
+    copy = tmp_path / "raw"
+    shutil.copytree(raw, copy)
+    table = manifest.read_manifest(copy)
+    table["label"] = table["label"].map(
+        dict(zip(sorted(set(table["label"])), ["1", "NA", "None", "null"], strict=True))
+    )
+    table.to_csv(copy / "manifest.csv", index=False)
+    run(params(), copy, tmp_path / "out")
+    assert summary(tmp_path / "out")["classes"] == ["1", "NA", "None", "null"]
+    assert set(read_split(tmp_path / "out/test").index["label"]) == {"1", "NA", "None", "null"}
+
+
+def test_twins_are_told_of_images_whose_split_is_drawn_too(raw, tmp_path):
+    import shutil
+
+    copy = tmp_path / "raw"
+    shutil.copytree(raw, copy)
+    table = manifest.read_manifest(copy)
+    table["split"] = table["split"].where(table["split"] == "test", "")
+    table.to_csv(copy / "manifest.csv", index=False)
+    run(params(duplicates="report"), copy, tmp_path / "out")
+    # The copy has no split of its own, so that it goes where its twin is: into test.
+    assert summary(tmp_path / "out")["twins"]["test_with_training_twin"] == {}
+    assert read_split(tmp_path / "out/test").index["label"].value_counts()["glioma"] > 4
+
+
+@pytest.fixture
+def with_bad_images(raw, tmp_path):
+    """The stored set with two rows whose bytes are no images."""
+    import shutil
+    import zipfile
+
+    copy = tmp_path / "raw"
+    shutil.copytree(raw, copy)
+    table = manifest.read_manifest(copy)
+    with zipfile.ZipFile(copy / "bad.zip", "w") as archive:
+        for at in (0, 5):
+            archive.writestr(f"{table.at[at, 'set']}/{table.at[at, 'path']}", b"no image")
+            table.loc[at, "shard"] = "bad.zip"
+    table.to_csv(copy / "manifest.csv", index=False)
+    return copy
+
+
+def test_unreadable_images_are_named_and_counted(with_bad_images, tmp_path, capsys):
+    run(params(max_bad=0.05), with_bad_images, tmp_path / "out")
+    bad = summary(tmp_path / "out")["unreadable"]
+    ids = manifest.read_manifest(with_bad_images)["image_id"][[0, 5]].tolist()
+    assert [row["image_id"] for row in bad] == ids
+    assert f"image {ids[0]} left out: cannot be decoded: no known image format" in capsys.readouterr().err
+    assert sum(sum(split.values()) for split in summary(tmp_path / "out")["images"].values()) == 62
+
+
+def test_too_many_unreadable_images_stop_the_stage(with_bad_images, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/earlier").touch()
+    with pytest.raises(InputError, match=r"at most a share of 0.01 .* \(preprocess.max_bad\), received 2 of 64"):
+        run(params(max_bad=0.01), with_bad_images, tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["earlier"]
+
+
+def test_excluded_images_leave_every_split_and_move_no_other(raw, processed, tmp_path):
+    gone = [read_split(processed / name).index["image_id"][1] for name in ("train", "val", "test")]
+    run(params(), raw, tmp_path / "out", [(gone[0], "cut off"), (gone[1], "wrong label"), (gone[2], "wrong label")])
+    for name in ("train", "val", "test"):
+        before = read_split(processed / name).index["image_id"]
+        after = read_split(tmp_path / "out" / name).index["image_id"]
+        assert after.tolist() == before[~before.isin(gone)].tolist()
+    found = summary(tmp_path / "out")
+    assert sum(found["images"]["excluded"].values()) == 3
+    assert {reason: sum(labels.values()) for reason, labels in found["excluded"].items()} == {
+        "cut off": 1,
+        "wrong label": 2,
+    }
+
+
+def test_an_excluded_test_image_keeps_no_copy_out_of_training(raw, processed, tmp_path):
+    index = read_split(processed / "test").index
+    run(params(), raw, tmp_path / "out", [(index["image_id"][index["training_twin"]].item(), "a copy")])
+    assert "dropped" not in summary(tmp_path / "out")["images"]
+
+
+def test_an_unreadable_image_that_is_excluded_stops_nothing(with_bad_images, tmp_path):
+    ids = manifest.read_manifest(with_bad_images)["image_id"][[0, 5]]
+    run(params(max_bad=0.01), with_bad_images, tmp_path / "out", [(name, "no image") for name in ids])
+    assert sum(summary(tmp_path / "out")["excluded"]["no image"].values()) == 2
+
+
+def test_an_unknown_id_is_refused_before_any_work(raw, tmp_path):
+    with pytest.raises(InputError, match="received 1 that are not \\(unknown\\)"):
+        run(params(), raw, tmp_path / "out", [("unknown", "why not")])
+    assert not (tmp_path / "out").exists()
+
+
+def test_neighbours_need_a_lower_similarity_than_twins():
+    with pytest.raises(ParamsError, match=r"a neighbour_threshold up to the twin_threshold, here 0\.98"):
+        params(neighbour_threshold=0.99)
+
+
+def relabelled(raw, tmp_path):
+    """Copy the stored set and give the planted training copy another label."""
+    import shutil
+
+    copy = tmp_path / "raw"
+    shutil.copytree(raw, copy)
+    table = manifest.read_manifest(copy)
+    table.loc[table["path"] == "train_glioma_0.png", "label"] = "pituitary"
+    table.to_csv(copy / "manifest.csv", index=False)
+    return copy
+
+
+def test_a_test_image_whose_twin_has_another_label_is_named(raw, tmp_path, capsys):
+    run(params(), relabelled(raw, tmp_path), tmp_path / "out")
+    conflicts = pd.read_csv(tmp_path / "out/summary/conflicts.csv")
+    assert sorted(zip(conflicts["split"], conflicts["label"], strict=True)) == [
+        ("dropped", "pituitary"),
+        ("test", "glioma"),
+    ]
+    named = conflicts["image_id"][conflicts["split"] == "test"].item()
+    assert f"test image {named} (glioma) has a twin with another label" in capsys.readouterr().err
+    assert summary(tmp_path / "out")["twins"]["label_conflicts"] == 1
+
+
+def test_drop_neighbours_leaves_no_neighbour_of_a_test_image(raw, tmp_path):
+    run(params(duplicates="drop_neighbours", neighbour_threshold=0.9), raw, tmp_path / "out")
+    groups = {
+        name: set(read_split(tmp_path / "out" / name).index["neighbour_group"]) for name in ("train", "val", "test")
+    }
+    assert not groups["train"] & (groups["val"] | groups["test"])
+    assert not groups["val"] & groups["test"]
+    assert sum(summary(tmp_path / "out")["twins"]["dropped"].get("neighbour", {}).values()) > 0

@@ -1,0 +1,129 @@
+"""The report stage on what the stages before it wrote."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import tiny_params
+
+from brainmri.core.errors import ArtifactError
+from brainmri.core.params import check
+from brainmri.reporting import galleries
+from stages import evaluate, probe, report, segment
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def found(raw, processed, classifier, tmp_path_factory):
+    """The places that the report reads."""
+    place = tmp_path_factory.mktemp("found")
+    params = tiny_params()
+    evaluate.run(
+        check(params["evaluate"], evaluate.Params, "evaluate"), classifier, processed / "test", place / "evaluation"
+    )
+    (place / "unet").mkdir()
+    (place / "unet/skipped.json").write_text('{"reason": "no masks"}')
+    segment.run(
+        check(params["segment"], segment.Params, "segment"),
+        *(raw, processed / "test", place / "unet", classifier, place / "segmentation"),
+    )
+    splits = [processed / name for name in ("train", "val", "test")]
+    probe.run(check(params["probe"], probe.Params, "probe"), *splits, place / "probes")
+    galleries.grid(place / "preview.png", [np.zeros((8, 8), np.uint8)], [""], "variants", 1)
+    parts = [place / name for name in ("evaluation", "segmentation")]
+    return [raw, processed, place / "probes", place / "preview.png", classifier, *parts]
+
+
+def write(found, place):
+    report.run(*found, place / "metrics", place / "plots", place / "page")
+
+
+def test_metrics_are_those_of_the_stages(found, tmp_path):
+    write(found, tmp_path)
+    metrics = {path.stem: json.loads(path.read_text()) for path in (tmp_path / "metrics").glob("*.json")}
+    assert set(metrics) == {"data", "probe", "classify", "segment"}
+    scores = json.loads((found[5] / "scores.json").read_text())
+    assert metrics["classify"]["whole"] == scores["whole"]
+    assert metrics["probe"] == json.loads((found[2] / "scores.json").read_text())
+    curves = pd.read_csv(found[4] / "curves.csv")
+    assert metrics["classify"]["validation"]["loss"] == pytest.approx(curves["val_loss"].min())
+    assert metrics["data"]["simulated"] is False
+    assert metrics["data"]["unreadable"] == 0
+    assert metrics["segment"] == json.loads((found[6] / "scores.json").read_text())
+
+
+def test_two_runs_write_the_same_bytes(found, tmp_path):
+    for name in ("a", "b"):
+        write(found, tmp_path / name)
+    files = [path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*") if path.is_file()]
+    assert len(files) == 24
+    for name in files:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
+
+
+def test_what_goes_into_git_names_no_file_and_no_patient(found, set_manifest, tmp_path):
+    write(found, tmp_path)
+    names = pd.read_csv(set_manifest)
+    for path in [*(tmp_path / "metrics").iterdir(), *(tmp_path / "plots").glob("*.csv")]:
+        text = path.read_text()
+        assert not [name for column in ("path", "patient") for name in names[column] if name in text], path
+
+
+def test_the_card_has_the_figures_of_the_metrics_and_no_scan(found, tmp_path):
+    write(found, tmp_path)
+    card = (tmp_path / "metrics/model_card.md").read_text()
+    classify = json.loads((tmp_path / "metrics/classify.json").read_text())
+    for name, own in classify["whole"]["classes"].items():
+        ends = classify["ci95"]["whole"]["classes"][name]["f1"]
+        assert f"{own['f1']:.3f} ({ends['low']:.3f} to {ends['high']:.3f})" in card
+    assert "**Not for clinical use." in card
+    assert "K-means inside the brain, on the grid" in card
+    assert "U-Net: left out, because no masks." in card
+    charts = re.findall(r"!\[[^\]]+\]\(\.\./plots/([^)]+)\)", card)
+    assert set(charts) == {path.name for path in (tmp_path / "plots").glob("*.png")}
+
+
+def test_the_page_holds_the_card_and_the_pictures_and_loads_nothing(found, tmp_path):
+    write(found, tmp_path)
+    page = (tmp_path / "page/index.html").read_text()
+    assert page.count("<img ") == page.count('<img src="data:image/png;base64,') == 11 + 7
+    assert "pictures of people: do not publish" in page
+    assert "://" not in page
+    assert "<script" not in page
+
+
+def test_a_missing_table_is_named(found, tmp_path):
+    evaluation = tmp_path / "evaluation"
+    shutil.copytree(found[5], evaluation)
+    (evaluation / "roc.csv").unlink()
+    with pytest.raises(ArtifactError, match=r"evaluation: should hold roc\.csv, received no such file"):
+        write([*found[:5], evaluation, found[6]], tmp_path)
+    assert not (tmp_path / "metrics").exists()
+    assert not (tmp_path / "page").exists()
+
+
+def test_the_report_needs_no_tensorflow():
+    code = "import sys, stages.report; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_twin_free_images_have_their_own_confusion():
+    table = pd.DataFrame(
+        {
+            "label": ["a", "a", "b"],
+            "predicted": ["a", "b", "b"],
+            "training_twin": [True, False, False],
+            "training_neighbour": [False, False, True],
+        }
+    )
+    found = report.confusions(table, ["a", "b"])
+    assert {name: counts.tolist() for name, counts in found.items()} == {
+        "whole": [[1, 1], [0, 1]], "twin-free": [[0, 1], [0, 1]],
+    }  # fmt: skip
+    assert list(report.confusions(table[:1], ["a", "b"])) == ["whole"]
