@@ -23,7 +23,7 @@ from brainmri.models.saliency import classifier_evidence
 from brainmri.reporting import answer_galleries
 from brainmri.scoring import assessment, calibration, pointing
 from brainmri.scoring.curves import curve_tables
-from brainmri.scoring.predictions_table import Answers, read_answers
+from brainmri.scoring.predictions_table import Answers, class_numbers, read_answers
 
 
 class Params(Section):
@@ -51,7 +51,7 @@ def run(params: Params, model: Path, test: Path, out: Path) -> None:
         found = all_scores(table, answers, raw, split.index["patient"].iloc[rows].to_numpy(), first, params)
         if others:
             found["repeats"] = assessment.repeats(
-                [answers, *(predict(other, split, rows) for other in others)], assessment.parts(table)
+                [answers, *(predict(other, split, rows) for other in others)], assessment.part_rows(table)
             )
         if len(pointed):
             found["pointing"] = pointing.score(pointed, params.seed, params.bootstrap)
@@ -95,7 +95,7 @@ def all_scores(
 ) -> dict[str, Any]:
     """Score the parts of the test set, its patients, the calibration and the abstention."""
     draws, given = (params.seed, params.bootstrap), ~table["abstained"].to_numpy(bool)
-    found = assessment.assess(answers, assessment.parts(table), given, *draws)
+    found = assessment.assess(answers, assessment.part_rows(table), given, *draws)
     if pooled := assessment.patients(answers, patient, *draws):
         found["patients"] = pooled
     found["calibration"] = {
@@ -128,7 +128,7 @@ def point(classifier: Classifier, split: Split, params: Params) -> pd.DataFrame:
 def evidence(classifier: Classifier, split: Split, table: pd.DataFrame) -> np.ndarray:
     """Return where the classifier sees evidence for the class `looked_for`, (N, S, S), in each `row` of the split."""
     rows = table["row"].to_numpy()
-    wanted = np.array([classifier.classes.index(name) for name in table["looked_for"]])
+    wanted = class_numbers(table["looked_for"], classifier.classes)
     return classifier_evidence(classifier, split.images[rows], split.index.iloc[rows], wanted)
 
 

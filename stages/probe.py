@@ -82,7 +82,7 @@ def all_scores(
     params: Params,
 ) -> dict[str, Any]:
     """Score each probe on the whole test set, on its twin-free and on its neighbour-free images."""
-    units, parts = table["unit"].to_numpy(), assessment.parts(table)
+    units, parts = table["unit"].to_numpy(), assessment.part_rows(table)
     strongest = max(validation["groups"], key=lambda name: validation["groups"][name]["alone"])
     result: dict[str, Any] = {}
     for name, probabilities in found.items():

@@ -123,8 +123,8 @@ def draw_answers(folder: Path, classes: list[str], classify: dict[str, Any], not
 def confusions(predictions: pd.DataFrame, classes: list[str]) -> dict[str, np.ndarray]:
     """Return the confusion matrix (K, K) of the whole test set and of its twin-free images."""
     return {
-        name.replace("_", "-"): confusion(predictions[rows], classes)
-        for name, rows in parts(predictions).items()
+        name.replace("_", "-"): confusion(part, classes)
+        for name, part in parts(predictions).items()
         if name in ("whole", "twin_free")
     }
 

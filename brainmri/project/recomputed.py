@@ -57,7 +57,7 @@ def scores(rows: pd.DataFrame, answers: Answers, seed: int, resamples: int) -> d
     """Return what `metrics/classify.json` holds of a table of predictions, as the evaluate stage computes it."""
     given = ~rows["abstained"].to_numpy(bool)
     return {
-        **assessment.assess(answers, assessment.parts(rows), given, seed, resamples),
+        **assessment.assess(answers, assessment.part_rows(rows), given, seed, resamples),
         "calibration": {"after": calibration.quality(answers.true, answers.probabilities)},
     }
 

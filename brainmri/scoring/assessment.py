@@ -18,7 +18,7 @@ FEW_IMAGES = 30  # with fewer of a class its figures are shown with their interv
 COVERAGES = (0.8, 0.9, 0.95, 1.0)
 
 
-def parts(table: pd.DataFrame) -> dict[str, np.ndarray]:
+def part_rows(table: pd.DataFrame) -> dict[str, np.ndarray]:
     """Return the rows, (N,) bool, of the parts that are scored: `whole`, `twin_free` and `neighbour_free`.
 
     Neighbour-free images have neither a twin in training nor an image that looks like a neighbouring slice. A part
@@ -27,6 +27,11 @@ def parts(table: pd.DataFrame) -> dict[str, np.ndarray]:
     seen, near = table["training_twin"].to_numpy(bool), table["training_neighbour"].to_numpy(bool)
     found = {"whole": np.ones(len(table), bool), "twin_free": ~seen, "neighbour_free": ~seen & ~near}
     return {name: rows for name, rows in found.items() if rows.any()}
+
+
+def parts(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return the tables of the parts, see `part_rows`."""
+    return {name: table[rows] for name, rows in part_rows(table).items()}
 
 
 def assess(
@@ -39,7 +44,7 @@ def assess(
     answers : Answers
         Of N images.
     rows : mapping
-        `parts` of the table.
+        `part_rows` of the table.
     given : ndarray, shape (N,), bool
         Which images are answered, not abstained from.
     seed, resamples : int
@@ -165,7 +170,7 @@ def repeats(runs: Sequence[Answers], rows: Mapping[str, np.ndarray]) -> dict[str
     runs : sequence of Answers
         One a seed.
     rows : mapping
-        `parts` of the table of the images.
+        `part_rows` of the table of the images.
 
     Returns
     -------

@@ -43,14 +43,14 @@ def many(images, seed, accuracy=0.8):
 
 def test_neighbour_free_images_have_neither_twin_nor_neighbour():
     table = answers("aabb", [0.9] * 4, twins=[0], neighbours=[1])
-    found = assessment.parts(table)
+    found = assessment.part_rows(table)
     assert {name: np.flatnonzero(rows).tolist() for name, rows in found.items()} == {
         "whole": [0, 1, 2, 3], "twin_free": [1, 2, 3], "neighbour_free": [2, 3],
     }  # fmt: skip
 
 
 def test_a_part_without_images_is_left_out():
-    assert list(assessment.parts(answers("ab", [0.9, 0.1], twins=[0], neighbours=[1]))) == ["whole", "twin_free"]
+    assert list(assessment.part_rows(answers("ab", [0.9, 0.1], twins=[0], neighbours=[1]))) == ["whole", "twin_free"]
 
 
 def test_scores_agree_with_scikit_learn_and_few_images_claim_nothing():
@@ -75,7 +75,7 @@ def test_thirty_images_are_enough_to_claim():
 def test_each_part_is_scored_on_its_own_rows():
     table = many(120, 3).assign(training_twin=np.arange(120) < 40, training_neighbour=np.arange(120) < 70)
     given = np.arange(120) % 3 > 0
-    found = assessment.assess(read(table), assessment.parts(table), given, 0, 100)
+    found = assessment.assess(read(table), assessment.part_rows(table), given, 0, 100)
     predicted = np.where(table["p_a"] > 0.5, "a", "b")
     for name, first in (("whole", 0), ("twin_free", 40), ("neighbour_free", 70)):
         assert found[name]["images"] == 120 - first
@@ -143,7 +143,7 @@ def test_abstaining_from_everything_has_no_accuracy(tmp_path):
 
 def test_seeds_are_summed_up_by_mean_and_sample_deviation():
     tables = [answers("aabb", [0.9, 0.9, 0.1, last], twins=[0]) for last in (0.1, 0.9, 0.9)]
-    found = assessment.repeats([read(table) for table in tables], assessment.parts(tables[0]))
+    found = assessment.repeats([read(table) for table in tables], assessment.part_rows(tables[0]))
     assert found["seeds"] == 3
     assert [found["whole"]["runs"][at]["accuracy"] for at in "012"] == [1, 0.75, 0.75]
     assert found["whole"]["mean"]["accuracy"] == pytest.approx(2.5 / 3)
@@ -154,5 +154,5 @@ def test_seeds_are_summed_up_by_mean_and_sample_deviation():
 
 def test_a_class_without_images_has_no_mean_over_seeds():
     table = answers("aa", [0.9, 0.9])
-    found = assessment.repeats([read(table)] * 2, assessment.parts(table))
+    found = assessment.repeats([read(table)] * 2, assessment.part_rows(table))
     assert np.isnan(found["whole"]["mean"]["classes"]["b"]["f1"])
