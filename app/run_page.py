@@ -56,7 +56,7 @@ def _metrics(place: Path, tabs: dict[str, Any]) -> None:
     parts = {
         "Scores": [
             *model_card.origin(data),
-            *card_scores.first_cases(predictions, place / "data/evaluation/cases.png"),
+            *model_card.first_cases(predictions, place / "data/evaluation/cases.png"),
             *card_scores.at_a_glance(classify, plots),
             *card_scores.by_class(classify, data["classes"], plots),
             *card_scores.confusion(predictions, data["classes"], plots),

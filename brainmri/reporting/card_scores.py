@@ -1,4 +1,4 @@
-"""The model card's sections on the scores: cases, classes, training, calibration, where it looked, outlines."""
+"""The model card's sections on the scores: classes, training, calibration, where it looked, outlines."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,7 +7,6 @@ from typing import Any
 import pandas as pd
 
 from brainmri.reporting import condense
-from brainmri.reporting.cases import CASES, cases
 from brainmri.reporting.documents import Block, Items, Picture, Table, Text
 from brainmri.reporting.formatting import number, with_ends
 from brainmri.scoring.assessment import PARTS, parts
@@ -19,39 +18,6 @@ MEASURES = {
 FULL_AREA = 0.999  # a curve with more under it is two edges of its frame
 
 Metrics = Mapping[str, Any]
-
-
-def first_cases(predictions: pd.DataFrame, picture: Path | None) -> list[Block]:
-    """Return three wrong and three right answers as a table; `picture` shows their scans, where these may be shown."""
-    found = cases(predictions)
-    rows = []
-    for case in found.itertuples():
-        outcome = "right" if case.label == case.predicted else "wrong"
-        abstained = ", abstained" if case.abstained else ""
-        rows.append([case.image_id, case.label, case.predicted, number(case.confidence), outcome + abstained])
-    alt = "Test scans, each with its label, the answer and its probability, as in the table"
-    return [
-        Text(_choice(predictions)),
-        Table("Cases", ["Image (pseudonym)", "Label", "Answer", "Probability of the answer", "Outcome"], rows),
-        *([Picture(picture, alt, "The scans of these cases, in the same order")] if picture else []),
-    ]
-
-
-def _choice(predictions: pd.DataFrame) -> str:
-    """Say how many answers are wrong, and which of them and of the right ones are shown."""
-    images, wrong = len(predictions), int((predictions["label"] != predictions["predicted"]).sum())
-    if wrong == 0:
-        first = f"None of the {images} answers on test images is wrong."
-    elif wrong <= CASES:
-        first = f"Of {images} answers on test images {wrong} {'is' if wrong == 1 else 'are'} wrong, and shown here."
-    else:
-        first = (
-            f"Of {images} answers on test images {wrong} are wrong: here are the {CASES} of the highest probability."
-        )
-    if wrong == images:
-        return f"{first} None is right."
-    middle = ", of the middle and of the highest" if images - wrong >= CASES else ""
-    return f"{first} Of the right ones, those of the lowest{middle} probability follow."
 
 
 def at_a_glance(classify: Metrics, plots: Path) -> list[Block]:

@@ -12,7 +12,9 @@ from typing import Any
 import pandas as pd
 
 from brainmri.reporting import card_data, card_scores
-from brainmri.reporting.documents import Block, Heading, Items, Picture, Text
+from brainmri.reporting.cases import CASES, cases
+from brainmri.reporting.documents import Block, Heading, Items, Picture, Table, Text
+from brainmri.reporting.formatting import number
 
 NOT_CLINICAL = "Not for clinical use. Nothing here has been tested for diagnosis."
 SHOWS_SCANS = "This page shows scans. With real data they are pictures of people: do not publish it."
@@ -25,7 +27,7 @@ def card(
     facts: pd.DataFrame,
     predictions: pd.DataFrame,
     plots: Path,
-    cases: Path | None = None,
+    picture: Path | None = None,
 ) -> list[Block]:
     """Return the whole card, cases first.
 
@@ -39,17 +41,17 @@ def card(
         `predictions.csv` of the evaluate stage.
     plots : Path
         Folder of the charts.
-    cases : Path, optional
+    picture : Path, optional
         The picture of the first cases, for a page that may show scans.
     """
     data, classify = metrics["data"], metrics["classify"]
     return [
         Heading("Model card: classes and tumour outlines of brain MRI slices", 1),
         Text(NOT_CLINICAL, strong=True),
-        *([Text(SHOWS_SCANS, strong=True)] if cases else []),
+        *([Text(SHOWS_SCANS, strong=True)] if picture else []),
         *origin(data),
         Heading("Cases"),
-        *card_scores.first_cases(predictions, cases),
+        *first_cases(predictions, picture),
         Heading("At a glance"),
         *card_scores.at_a_glance(classify, plots),
         Heading("Intended use"),
@@ -74,6 +76,39 @@ def card(
         Heading("Limits"),
         *limits(data, classify),
     ]
+
+
+def first_cases(predictions: pd.DataFrame, picture: Path | None) -> list[Block]:
+    """Return three wrong and three right answers as a table; `picture` shows their scans, where these may be shown."""
+    found = cases(predictions)
+    rows = []
+    for case in found.itertuples():
+        outcome = "right" if case.label == case.predicted else "wrong"
+        abstained = ", abstained" if case.abstained else ""
+        rows.append([case.image_id, case.label, case.predicted, number(case.confidence), outcome + abstained])
+    alt = "Test scans, each with its label, the answer and its probability, as in the table"
+    return [
+        Text(_choice(predictions)),
+        Table("Cases", ["Image (pseudonym)", "Label", "Answer", "Probability of the answer", "Outcome"], rows),
+        *([Picture(picture, alt, "The scans of these cases, in the same order")] if picture else []),
+    ]
+
+
+def _choice(predictions: pd.DataFrame) -> str:
+    """Say how many answers are wrong, and which of them and of the right ones are shown."""
+    images, wrong = len(predictions), int((predictions["label"] != predictions["predicted"]).sum())
+    if wrong == 0:
+        first = f"None of the {images} answers on test images is wrong."
+    elif wrong <= CASES:
+        first = f"Of {images} answers on test images {wrong} {'is' if wrong == 1 else 'are'} wrong, and shown here."
+    else:
+        first = (
+            f"Of {images} answers on test images {wrong} are wrong: here are the {CASES} of the highest probability."
+        )
+    if wrong == images:
+        return f"{first} None is right."
+    middle = ", of the middle and of the highest" if images - wrong >= CASES else ""
+    return f"{first} Of the right ones, those of the lowest{middle} probability follow."
 
 
 def origin(data: Metrics) -> list[Block]:

@@ -111,26 +111,3 @@ def test_without_a_wrong_answer_no_risk_is_drawn():
     assert pictures(card_scores.calibration(found, PLOTS)) == ["reliability.png"]
     found["whole"] = part(10, 0.9)
     assert pictures(card_scores.calibration(found, PLOTS)) == ["reliability.png", "coverage_risk.png"]
-
-
-@pytest.mark.parametrize(
-    ("answers", "words", "rows"),
-    [
-        (["aa"] * 5, "None of the 5 answers on test images is wrong. Of the right ones, those of the lowest, of", 3),
-        (["aa"] * 4 + ["ba"], "Of 5 answers on test images 1 is wrong, and shown here.", 4),
-        (["aa"] * 4 + ["ba"] * 5, "Of 9 answers on test images 5 are wrong: here are the 3 of the highest", 6),
-        (["ba"] * 2, "Of 2 answers on test images 2 are wrong, and shown here. None is right.", 2),
-    ],
-)  # fmt: skip
-def test_the_cases_say_how_many_answers_are_wrong(answers, words, rows):
-    blocks = card_scores.first_cases(predictions(answers), None)
-    assert words in said(blocks)
-    assert len(tables(blocks)[0].rows) == rows
-    assert pictures(blocks) == []
-
-
-def test_a_case_has_its_label_answer_and_probability_and_its_picture_where_it_may_be_shown():
-    table = predictions(["ba", "aa"]).assign(abstained=[True, False])
-    blocks = card_scores.first_cases(table, Path("cases.png"))
-    assert tables(blocks)[0].rows == [["i0", "b", "a", "0.700", "wrong, abstained"], ["i1", "a", "a", "0.700", "right"]]
-    assert pictures(blocks) == ["cases.png"]
