@@ -20,13 +20,13 @@ PARTS = {"whole": "whole test set", "twin_free": "twin-free", "neighbour_free": 
 
 
 def parts(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Return the `PARTS` that are scored; an empty one is left out.
+    """Return the parts that are scored: `whole`, `twin_free` and `neighbour_free`; an empty one is left out.
 
     Neighbour-free images have neither a twin in training nor an image that looks like a neighbouring slice.
     """
     seen, near = table["training_twin"].to_numpy(bool), table["training_neighbour"].to_numpy(bool)
-    found = (table, table[~seen], table[~seen & ~near])
-    return {name: part for name, part in zip(PARTS, found, strict=True) if len(part)}
+    found = {"whole": table, "twin_free": table[~seen], "neighbour_free": table[~seen & ~near]}
+    return {name: part for name, part in found.items() if len(part)}
 
 
 def true_and_probabilities(table: pd.DataFrame, classes: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
