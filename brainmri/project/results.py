@@ -1,8 +1,11 @@
-"""Published runs, one JSON each in `results/`, and the tables that the README and `docs/results.md` make of them."""
+"""Published runs, one JSON each in `results/`, and the tables that the README and `docs/results.md` make of them.
+
+Three rows stand in the README (`HEADLINE`), every run in `docs/results.md`.
+"""
 
 import subprocess
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, NamedTuple
 
 from brainmri.core.errors import ArtifactError
 from brainmri.core.files import read_json, write_json
@@ -16,6 +19,26 @@ METRICS = ("data", "probe", "classify", "segment")
 PARTS = {"whole": "all", "twin_free": "twin-free", "neighbour_free": "neighbour-free"}
 PROBES = ("Nearest neighbour", "Metadata alone")
 BEGIN, END = "<!-- results: made by `brainmri readme` -->", "<!-- /results -->"
+
+
+class Headline(NamedTuple):
+    """A row of the README: what was scored, and the file of `results/` whose figures stand in it."""
+
+    title: str
+    patients: str  # which patients of the test images the network has seen in training
+    file: str | None  # None where nothing is measured yet
+
+
+HEADLINE = (
+    Headline("simulated set: the default run, `make repro`", "none, all are known", "phantom.json"),
+    Headline(
+        "public set, split as everyone scores it: Nickparvar, `lite0`, copies of test images left out of training",
+        "**yes**: of 782 of the 787 images whose patient can be told",
+        "nickparvar-lite0-192.json",
+    ),
+    Headline("public set, unseen patients", "none", None),
+)
+NOT_MEASURED = "not yet measured by fold"
 
 
 def record(root: Path, name: str, command: str, out: Path) -> None:
@@ -58,23 +81,58 @@ def record_external(root: Path, name: str, command: str, result: dict[str, Any],
 def pages(root: Path) -> dict[Path, str]:
     """Return the text that each page with tables should have: that on disk, with its tables made from `results/`.
 
-    The README has a line a run, `docs/results.md` every part of the test set, every class and every method.
+    The README has the rows of `HEADLINE`; `docs/results.md` has every run, by part of the test set, class and method,
+    the scores on sets from elsewhere, and the commands.
     """
-    runs = [read_json(path) for path in sorted((root / "results").glob("*.json"))]
+    runs = {path.name: read_json(path) for path in sorted((root / "results").glob("*.json"))}
     others = [read_json(path) for path in sorted((root / "results").glob("external/*.json"))]
-    made = {"README.md": headline_tables(runs, others), "docs/results.md": full_tables(runs)}
+    made = {"README.md": headline_table(runs), "docs/results.md": all_tables(list(runs.values()), others)}
     return {root / name: with_tables(root / name, tables) for name, tables in made.items()}
 
 
-def headline_tables(runs: list[dict[str, Any]], others: list[dict[str, Any]]) -> str:
-    """Return the Markdown tables of every run, of scores on sets from elsewhere, and the commands that made them."""
-    made = [_headline(runs), _external(others), _dice_by_run(runs), _commands([*runs, *others])]
-    return "\n\n".join(part for part in made if part)
+def headline_table(runs: dict[str, dict[str, Any]]) -> str:
+    """Return the Markdown table of the rows of `HEADLINE`, from runs by the name of their file.
+
+    Raises
+    ------
+    ArtifactError
+        If the file of a row is missing.
+    """
+    header = ["Scored on", "Test patients seen in training", "Accuracy (95 % interval)", "Dice of the U-Net"]
+    return markdown.table(header, [_headline(row, runs) for row in HEADLINE])
 
 
-def full_tables(runs: list[dict[str, Any]]) -> str:
-    """Return the Markdown tables of every run by part of the test set, by class, and by method of segmentation."""
-    return "\n\n".join([_by_part(runs), _by_class(runs), _by_method(runs)])
+def _headline(row: Headline, runs: dict[str, dict[str, Any]]) -> list[str]:
+    if row.file is None:
+        return [row.title, row.patients, NOT_MEASURED, NOT_MEASURED]
+    if row.file not in runs:
+        raise ArtifactError(
+            f"results/{row.file}: should hold the run of the README's row {row.title!r}, received no such file; "
+            "record it with `brainmri record`, or name another in HEADLINE of brainmri/project/results.py"
+        )
+    metrics = runs[row.file]["metrics"]
+    return [row.title, row.patients, _accuracy(metrics["classify"], "whole"), _dice(metrics["segment"].get("unet", {}))]
+
+
+def _dice(scores: dict[str, Any]) -> str:
+    if "all" not in scores:
+        return ""
+    dice = scores["all"]["dice"]
+    return f"{_interval(dice['mean'], dice['mean_ci95'])} of {scores['images_with_tumour_mask']}"
+
+
+def all_tables(runs: list[dict[str, Any]], others: list[dict[str, Any]]) -> str:
+    """Return every table under a heading: runs, parts, classes, sets from elsewhere, outlines, and the commands."""
+    made = {
+        "Every run, in one line": _by_run(runs),
+        "Trained on one set, scored on another": _external(others),
+        "Outlines, in one line": _dice_by_run(runs),
+        "By part of the test set": _by_part(runs),
+        "By class": _by_class(runs),
+        "By method of outlining": _by_method(runs),
+        "The commands": _commands([*runs, *others]),
+    }
+    return "\n\n".join(f"## {title}\n\n{part}" for title, part in made.items() if part)
 
 
 def with_tables(page: Path, tables: str) -> str:
@@ -92,7 +150,7 @@ def with_tables(page: Path, tables: str) -> str:
     return f"{before}{BEGIN}\n\n{tables}\n\n{END}{after}"
 
 
-def _headline(runs: list[dict[str, Any]]) -> str:
+def _by_run(runs: list[dict[str, Any]]) -> str:
     """Return one row a run: the classifier on all test images and parts of them, beside what knows of no tumour."""
     rows = []
     for run in runs:
