@@ -31,6 +31,12 @@ def test_training_can_draw_more_from_the_ranges(augmented):
     assert set(draw(1, ranges, np.random.default_rng(0))) < set(pd.read_csv(augmented / "stored/index.csv"))
 
 
+def test_what_training_draws_from_does_not_depend_on_how_many_are_stored(processed, augmented, tmp_path):
+    run(processed, tmp_path / "out", copies=3, seed=5)
+    assert [path.name for path in (tmp_path / "out/fresh").iterdir()] == ["ranges.json"]
+    assert (tmp_path / "out/fresh/ranges.json").read_bytes() == (augmented / "fresh/ranges.json").read_bytes()
+
+
 def test_balance_gives_every_class_as_many(processed, tmp_path):
     _, table = run(processed, tmp_path / "out", balance=True, copies=2)
     originals = read_split(processed / "train").index["label"].value_counts()
