@@ -228,7 +228,8 @@ def build(
     try:
         return ARCHITECTURES[name](input_shape, classes, **own, dropout=dropout, columns=columns)
     except ValueError as error:
-        reason = str(error).partition("Exception encountered")[0].splitlines()[0] or "no pixel is left"
+        message = str(error)  # where a layer's call fails, Keras puts a line before its reason, which it prints bold
+        reason = (message.partition("\x1b[1m")[2] or message).partition("\n")[0].removesuffix("\x1b[0m")
         raise InputError(
             f"train: the network should leave at least a pixel of an image of {input_shape[:2]} px, received "
             f"{name} with {own} ({reason}); use fewer or smaller steps or a larger preprocess.size"

@@ -288,12 +288,6 @@ def test_calibration_is_of_the_validation_images(classifier, processed):
     assert loss(loaded.temperature) <= min(others) + 1e-6
 
 
-def test_a_network_too_deep_for_the_image_is_refused(processed, augmented, tmp_path):
-    deep = {"filters": [4] * 5, "pools": [2] * 5, "kernel": 3, "stride": 1, "dense": 8}
-    with pytest.raises(InputError, match=r"should leave at least a pixel of an image of \(32, 32\) px"):
-        run(processed, augmented, tmp_path, architecture="cnn", cnn=deep)
-
-
 def test_filters_and_pools_go_together():
     cnn = {"filters": [4, 4, 4], "pools": [2], "kernel": 3, "stride": 1, "dense": 8}
     with pytest.raises(ParamsError, match=r"should be as many pools as filters, here 3"):
