@@ -24,20 +24,18 @@ from brainmri.core.index import Split, read_split
 from brainmri.core.params import Seed, load
 from brainmri.models import training, unet, unet_networks
 from brainmri.models.model_files import save_model
-from brainmri.models.unet import CleaningCandidates
 from brainmri.models.unet_batches import Pair, PairBatches, clear, folds, masked
-from brainmri.models.unet_networks import EncoderName, EncoderParams
 from brainmri.preprocessing.augmentation import VariationParams
 
 Count = Annotated[int, Field(ge=1, le=4096)]
 
 
-class Params(EncoderParams):
+class Params(unet_networks.EncoderParams):
     """Section `train_unet`."""
 
     seed: Seed
     folds: Annotated[int, Field(ge=1, le=20)]
-    encoder: EncoderName
+    encoder: unet_networks.EncoderName
     widths: Annotated[list[Count], Field(min_length=1, max_length=6)]
     dropout: Annotated[float, Field(ge=0, lt=1)]
     epochs: Annotated[int, Field(ge=1, le=10000)]
@@ -51,7 +49,7 @@ class Params(EncoderParams):
     variation: VariationParams
     precision: Literal["float32", "mixed_bfloat16"]
     mirror: bool
-    cleaning: CleaningCandidates
+    cleaning: unet.CleaningCandidates
 
     def plan(self) -> training.Plan:
         """Return how long a network learns, and how fast: the rate rises linearly, then falls to 0 as a cosine."""

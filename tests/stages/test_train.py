@@ -294,6 +294,12 @@ def test_filters_and_pools_go_together():
         check(tiny_params(train={"cnn": cnn})["train"], train.Params, "train")
 
 
+@pytest.mark.parametrize("variants", ["fresh", "stored"])
+def test_variants_that_are_not_there_are_refused(processed, tmp_path, variants):
+    with pytest.raises(ArtifactError, match=rf"{variants}: should hold what augment wrote, received nothing"):
+        run(processed, tmp_path, tmp_path, variants=variants)
+
+
 def test_variants_that_do_not_fit_are_refused(processed, augmented, tmp_path):
     broken = tmp_path / "augmented"
     shutil.copytree(augmented, broken)
