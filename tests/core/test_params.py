@@ -82,7 +82,11 @@ def test_every_section_of_the_projects_own_file_fits_its_model():
         ("train", "seed", -1, "seed should be greater than or equal to 0, received -1"),
         ("augment", "seed", 2**32, "seed should be less than 4294967296"),
         ("train", "epochs", 0, "epochs should be greater than or equal to 1, received 0"),
-        ("train", "architecture", "vgg", "architecture should be 'residual', .* received 'vgg'"),
+        (
+            *("train", "architecture", "vgg"),
+            "architecture should be one of residual, cnn, lite0, application, received 'vgg'",
+        ),
+        ("train_unet", "encoder", "vgg", "encoder should be one of plain, lite0, received 'vgg'"),
         ("preprocess", "windows", [], "windows should have at least 1 item"),
         ("preprocess", "max_bad", -0.1, "max_bad should be greater than or equal to 0"),
         ("augment", "zoom", 1.5, "zoom should be less than 1"),
