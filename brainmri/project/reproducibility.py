@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
+from ruamel.yaml import YAML
 
 from brainmri.core.errors import ArtifactError, InputError, ParamsError
-from brainmri.core.params import read_yaml
+from brainmri.core.params import parse_yaml, read_yaml
 
 # A set and networks so small that both runs are done in minutes; every stage still does all that it does.
 SMALL = (
@@ -94,8 +94,8 @@ def change_params(path: Path, settings: Sequence[str]) -> None:
             section = section.get(part) if isinstance(section, dict) else None
         if not equals or not isinstance(section, dict) or name not in section:
             raise ParamsError(f"--set: should be a key of {path.name} and its value, key=value, received `{setting}`")
-        section[name] = yaml.safe_load(value)
-    path.write_text(yaml.safe_dump(params, sort_keys=False))
+        section[name] = parse_yaml(value)
+    YAML().dump(params, path)
 
 
 def run(clone: Path) -> None:
@@ -205,7 +205,7 @@ def changed_since_commit(root: Path) -> list[Origin]:
     )
     if committed.returncode or not (root / "dvc.lock").exists():
         return []
-    return origins(yaml.safe_load(committed.stdout)["stages"], read_yaml(root / "dvc.lock")["stages"])
+    return origins(parse_yaml(committed.stdout)["stages"], read_yaml(root / "dvc.lock")["stages"])
 
 
 def _git(root: Path, *words: str) -> str:
