@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import streamlit as st
 
 from app import blocks, tables
@@ -15,8 +14,8 @@ from app.trained import root
 from app.words import plain
 from brainmri.core.errors import ArtifactError, BrainMRIError
 from brainmri.core.files import open_array, read_json
-from brainmri.core.index import read_split
-from brainmri.reporting import card_data, card_scores, model_card, scan_facts
+from brainmri.core.index import read_split, read_table
+from brainmri.reporting import card_data, card_scores, model_card
 from brainmri.segmentation.methods import METHODS
 
 METRICS = ("data", "probe", "classify", "segment")
@@ -51,7 +50,7 @@ def _guarded(show_part: Callable[..., None], *given: Any) -> None:
 
 def _metrics(place: Path, tabs: dict[str, Any]) -> None:
     metrics = {name: read_json(place / f"metrics/{name}.json") for name in METRICS}
-    predictions, facts = (_table(place / f"plots/{name}.csv") for name in ("predictions", "metadata"))
+    predictions, facts = (read_table(place / f"plots/{name}.csv") for name in ("predictions", "metadata"))
     data, classify, plots = metrics["data"], metrics["classify"], place / "plots"
     parts = {
         "Scores": [
@@ -72,13 +71,6 @@ def _metrics(place: Path, tabs: dict[str, Any]) -> None:
             blocks.show(content)
 
 
-def _table(path: Path) -> pd.DataFrame:
-    try:
-        return pd.read_csv(path, keep_default_na=False, na_values={name: [""] for name in scan_facts.NUMBERS})
-    except FileNotFoundError:
-        raise ArtifactError(f"{path}: no such file; run `dvc repro`, or `git checkout` it") from None
-
-
 def _params(place: Path) -> None:
     path = place / "params.yaml"
     if not path.exists():
@@ -93,10 +85,7 @@ def _cases(place: Path) -> None:
     path = place / "data/segmentation/rows.csv"
     if not path.exists():
         raise ArtifactError(f"{path}: no such file; run `dvc repro` or `dvc pull` to see single cases")
-    table = pd.read_csv(
-        path, dtype={"label": str, "image_id": str}, keep_default_na=False, na_values={"dice": [""], "hd95": [""]}
-    )
-    table = table[table["truth_px"] > 0]
+    table = read_table(path).query("truth_px > 0")
     if table.empty:
         st.info("No test image has a tumour mask, so that no outline was scored.")
         return
