@@ -1,6 +1,6 @@
 """The page that shows what a run found: its metrics, its data, its cases, its params, and what changed between two."""
 
-import subprocess
+import contextlib
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +12,9 @@ import streamlit as st
 from app import blocks, tables
 from app.trained import root
 from app.words import plain
-from brainmri.core.errors import ArtifactError, BrainMRIError
+from brainmri.core.errors import ArtifactError, BrainMRIError, InputError
 from brainmri.core.files import open_array, read_json
+from brainmri.core.git import git
 from brainmri.core.index import read_split, read_table
 from brainmri.reporting import card_data, card_scores, model_card
 from brainmri.segmentation.methods import METHODS
@@ -141,10 +142,8 @@ def _compare(place: Path) -> None:
 
 def _revisions(place: Path) -> list[str]:
     """Return branches, tags and the last commits of the project, each beginning with what git calls it."""
-    named = _git(place, "for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/tags")
-    return [*named, *_git(place, "log", f"-{COMMITS}", "--format=%h %s")]
-
-
-def _git(place: Path, *words: str) -> list[str]:
-    found = subprocess.run(["git", *words], cwd=place, capture_output=True, text=True, check=False)
-    return found.stdout.splitlines()  # outside of a repository none; the comparison then says so
+    found = []
+    with contextlib.suppress(InputError):  # outside of a repository none; the comparison then says so
+        found += git(place, "for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/tags").splitlines()
+        found += git(place, "log", f"-{COMMITS}", "--format=%h %s").splitlines()
+    return found

@@ -13,7 +13,6 @@ from brainmri.core.errors import ArtifactError, InputError, ParamsError, exit_on
 from brainmri.core.files import read_json
 from brainmri.core.params import Section, load
 from brainmri.project import lock, reproducibility, results
-from brainmri.project.machine import processor
 
 
 def models() -> dict[str, type[Section]]:
@@ -111,7 +110,7 @@ def same_bits(args: argparse.Namespace) -> None:
         f"\nFrom the same code, params and data as the commit's run, {', '.join(origin.stage for origin in origins)} "
         "wrote other bytes, so the processor, the number of threads or the versions must differ. "
         + (f"The recorded default run had {recorded}. " if recorded else "")
-        + f"This is {processor()}. The metrics, with intervals:\n"
+        + f"This is {reproducibility.processor()}. The metrics, with intervals:\n"
     )
     print(as_markdown(compare(args.root, "HEAD")), end="")
 

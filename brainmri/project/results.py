@@ -1,14 +1,14 @@
 """Published runs, one JSON each in `results/`, and the tables that the README and `docs/results.md` make of them."""
 
-import subprocess
 from pathlib import Path, PurePath
 from typing import Any
 
 from brainmri.core.errors import ArtifactError
 from brainmri.core.files import read_json, write_json
+from brainmri.core.git import git
 from brainmri.core.params import read_yaml
 from brainmri.project import lock
-from brainmri.project.machine import processor
+from brainmri.project.reproducibility import processor
 from brainmri.reporting import markdown
 from brainmri.segmentation.methods import METHODS
 
@@ -26,7 +26,7 @@ def record(root: Path, name: str, command: str, out: Path) -> None:
     ArtifactError
         If the run's code differs from its commit, or its metrics from its dvc.lock: the numbers could not be repeated.
     """
-    changed = _git(root, "status", "--porcelain", "--", "*.py", "dvc.yaml", "requirements.lock")
+    changed = git(root, "status", "--porcelain", "--", "*.py", "dvc.yaml", "requirements.lock")
     if changed:
         raise ArtifactError(f"{root}: code should be committed before its run is recorded, received changes: {changed}")
     stale = lock.out_problems(root)
@@ -40,7 +40,7 @@ def record(root: Path, name: str, command: str, out: Path) -> None:
         {
             "name": name,
             "command": command,
-            "commit": _git(root, "rev-parse", "HEAD"),
+            "commit": git(root, "rev-parse", "HEAD"),
             "params": params,
             "versions": read_json(root / "models/classifier/versions.json"),
             "machine": processor(),
@@ -51,7 +51,7 @@ def record(root: Path, name: str, command: str, out: Path) -> None:
 
 def record_external(root: Path, name: str, command: str, result: dict[str, Any], out: Path) -> None:
     """Write `out`: the result of `external.score`, and how it was come by, as `tables` reads it."""
-    commit = _git(root, "rev-parse", "HEAD")
+    commit = git(root, "rev-parse", "HEAD")
     write_json(out, {"name": name, "command": command, "commit": commit, "result": result})
 
 
@@ -217,10 +217,3 @@ def _interval(value: float | None, bounds: dict[str, float | None]) -> str:
     if value is None or bounds["low"] is None or bounds["high"] is None:
         return _number(value)
     return f"{value:.3f} ({bounds['low']:.3f} to {bounds['high']:.3f})"
-
-
-def _git(root: Path, *words: str) -> str:
-    result = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=False)
-    if result.returncode:
-        raise ArtifactError(f"{root}: `git {' '.join(words)}` should work here, received: {result.stderr.strip()}")
-    return result.stdout.strip()
