@@ -16,6 +16,7 @@ from brainmri.core.errors import ArtifactError, BrainMRIError, InputError
 from brainmri.core.files import open_array, read_json
 from brainmri.core.git import git
 from brainmri.core.index import read_split, read_table
+from brainmri.core.labels import NOT_CLINICAL
 from brainmri.reporting import card_data, card_scores, model_card
 from brainmri.segmentation.methods import METHODS
 
@@ -28,7 +29,7 @@ _comparing = threading.Lock()  # DVC opens a project for one at a time
 def show() -> None:
     """Show the page."""
     st.title("What the run found")
-    st.warning("**Not for clinical use.** Nothing here has been tested for diagnosis.", icon=":material/warning:")
+    st.warning(f"**{NOT_CLINICAL}.** Nothing here has been tested for diagnosis.", icon=":material/warning:")
     place = root()
     titles = ("Scores", "Data", "Twins and probes", "Calibration", "Outlines", "Cases", "Params", "Compare")
     tabs = dict(zip(titles, st.tabs(titles), strict=True))

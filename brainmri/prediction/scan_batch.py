@@ -19,11 +19,12 @@ from tqdm import tqdm
 
 from brainmri.core.errors import InputError
 from brainmri.core.files import new_directory, write_table
+from brainmri.core.labels import NOT_CLINICAL
 from brainmri.prediction.answer import Answer, answer, as_dict
 from brainmri.prediction.inputs import RESULTS, Input, opened
 from brainmri.prediction.overlays import extent, overlay
 from brainmri.prediction.trained_models import Models
-from brainmri.prediction.volume_measures import NOT_CLINICAL, write_mask
+from brainmri.prediction.volume_measures import write_mask
 from brainmri.segmentation.methods import NONE, require_method
 
 LONGEST = 120  # letters of a written file's name, without its ending

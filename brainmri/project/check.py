@@ -19,9 +19,9 @@ from tqdm import tqdm
 from brainmri.core import shards
 from brainmri.core.errors import InputError
 from brainmri.core.files import write_table
+from brainmri.core.labels import NOT_CLINICAL
 from brainmri.core.manifest import read_manifest
 from brainmri.core.params import load
-from brainmri.prediction.volume_measures import NOT_CLINICAL
 from brainmri.preprocessing import leakage
 from brainmri.preprocessing.scans import Scans, read_scans
 from brainmri.sources import archives, dicom, expand, local, nifti, slicing

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from brainmri.core.errors import ArtifactError, InputError, ParamsError, exit_on_error
 from brainmri.core.files import read_json
+from brainmri.core.labels import NOT_CLINICAL
 from brainmri.core.params import Section, load
 from brainmri.project import lock, reproducibility, results
 
@@ -217,7 +218,7 @@ def parsed(words: Sequence[str]) -> argparse.Namespace:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of all subcommands; each has the function that runs it as `run`."""
-    top = argparse.ArgumentParser(prog="brainmri", description="Not for clinical use.")
+    top = argparse.ArgumentParser(prog="brainmri", description=f"{NOT_CLINICAL}.")
     top.add_argument("--root", type=Path, default=Path(), help="the project's folder (default: this one)")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     command = commands.add_parser("check-params", help="check every section of params.yaml")
