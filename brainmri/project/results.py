@@ -3,15 +3,15 @@
 Three rows stand in the README (`HEADLINE`), every run in `docs/results.md`.
 """
 
-import subprocess
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 from brainmri.core.errors import ArtifactError
 from brainmri.core.files import read_json, write_json
+from brainmri.core.git import git
 from brainmri.core.params import read_yaml
 from brainmri.project import lock
-from brainmri.project.machine import processor
+from brainmri.project.reproducibility import processor
 from brainmri.reporting import markdown
 from brainmri.segmentation.methods import METHODS
 
@@ -49,7 +49,7 @@ def record(root: Path, name: str, command: str, out: Path) -> None:
     ArtifactError
         If the run's code differs from its commit, or its metrics from its dvc.lock: the numbers could not be repeated.
     """
-    changed = _git(root, "status", "--porcelain", "--", "*.py", "dvc.yaml", "requirements.lock")
+    changed = git(root, "status", "--porcelain", "--", "*.py", "dvc.yaml", "requirements.lock")
     if changed:
         raise ArtifactError(f"{root}: code should be committed before its run is recorded, received changes: {changed}")
     stale = lock.out_problems(root)
@@ -63,7 +63,7 @@ def record(root: Path, name: str, command: str, out: Path) -> None:
         {
             "name": name,
             "command": command,
-            "commit": _git(root, "rev-parse", "HEAD"),
+            "commit": git(root, "rev-parse", "HEAD"),
             "params": params,
             "versions": read_json(root / "models/classifier/versions.json"),
             "machine": processor(),
@@ -74,7 +74,7 @@ def record(root: Path, name: str, command: str, out: Path) -> None:
 
 def record_external(root: Path, name: str, command: str, result: dict[str, Any], out: Path) -> None:
     """Write `out`: the result of `external.score`, and how it was come by, as `tables` reads it."""
-    commit = _git(root, "rev-parse", "HEAD")
+    commit = git(root, "rev-parse", "HEAD")
     write_json(out, {"name": name, "command": command, "commit": commit, "result": result})
 
 
@@ -275,10 +275,3 @@ def _interval(value: float | None, bounds: dict[str, float | None]) -> str:
     if value is None or bounds["low"] is None or bounds["high"] is None:
         return _number(value)
     return f"{value:.3f} ({bounds['low']:.3f} to {bounds['high']:.3f})"
-
-
-def _git(root: Path, *words: str) -> str:
-    result = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=False)
-    if result.returncode:
-        raise ArtifactError(f"{root}: `git {' '.join(words)}` should work here, received: {result.stderr.strip()}")
-    return result.stdout.strip()

@@ -10,10 +10,11 @@ from typing import Any
 
 import pandas as pd
 
+from brainmri.core import labels
 from brainmri.reporting import card_data, card_scores
 from brainmri.reporting.documents import Block, Heading, Items, Text
 
-NOT_CLINICAL = "Not for clinical use. Nothing here has been tested for diagnosis."
+NOT_CLINICAL = f"{labels.NOT_CLINICAL}. Nothing here has been tested for diagnosis."
 
 Metrics = Mapping[str, Any]
 
