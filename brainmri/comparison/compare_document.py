@@ -36,6 +36,7 @@ def as_blocks(result: dict[str, Any], limit: float | None = None) -> list[Block]
         *_params(result),
         *_data(result),
         *_listed("Missing, and left out above", result["missing"]),
+        Heading("How to read this"),
         Text(NOTES),
     ]
 

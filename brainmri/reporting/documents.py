@@ -147,7 +147,7 @@ def _markdown_text(text: str) -> str:
 def _plain_markdown(text: str) -> str:
     text = re.sub(r"[\\`*\[|]|&(?=#?\w+;)|(?<![^\W_])_|_(?![^\W_])", r"\\\g<0>", text)
     # Without a backslash, which would be seen where these two are written so once more, as a comment on GitHub does.
-    return text.replace("<", "&lt;").replace("@", "&#64;")
+    return re.sub(r"<(?!\s|$)", "&lt;", text).replace("@", "&#64;")  # before a space it is less than
 
 
 def as_html(blocks: Sequence[Block]) -> str:

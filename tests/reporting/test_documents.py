@@ -120,6 +120,7 @@ def test_markdown_keeps_its_tables_whatever_stands_in_them(blocks):
     [
         ("a | b", r"a \| b"),
         ("<img src=x> @you", "&lt;img src=x> &#64;you"),
+        ("p < 0.001", "p < 0.001"),
         ("![x](y) *z*", r"!\[x](y) \*z\*"),
         ("kmeans_brain _x_ a__b", r"kmeans_brain \_x\_ a\_\_b"),  # inside a word it emphasises nothing
         ("a & b &lt; &#64;", r"a & b \&lt; \&#64;"),
