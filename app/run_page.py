@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from app import blocks, tables
+from app import blocks
 from app.trained import root
 from app.words import plain
 from brainmri.core.errors import ArtifactError, BrainMRIError, InputError
@@ -133,12 +133,12 @@ def _compare(place: Path) -> None:
     if asked and a and b:
         # Here and not at the top: DVC takes a second to import.
         from brainmri.comparison.compare import compare
-        from brainmri.comparison.compare_markdown import as_markdown
+        from brainmri.comparison.compare_document import as_blocks, as_comment
 
         with st.spinner("Comparing"), _comparing:
-            text = as_markdown(compare(place, a.split()[0], b.split()[0]))
-        tables.show_markdown(text, "The two revisions")
-        st.download_button("Download the comparison (Markdown)", text, "comparison.md", on_click="ignore")
+            found = as_blocks(compare(place, a.split()[0], b.split()[0]))
+        blocks.show(found)
+        st.download_button("Download the comparison (Markdown)", as_comment(found), "comparison.md", on_click="ignore")
 
 
 def _revisions(place: Path) -> list[str]:

@@ -18,6 +18,7 @@ from brainmri.prediction import overlays, scan_batch, volume_measures
 from brainmri.prediction.answer import Answer, as_dict, display_window, evidence
 from brainmri.prediction.inputs import Input
 from brainmri.prediction.trained_models import Models
+from brainmri.reporting.documents import Table
 from brainmri.reporting.figures import COLOURS
 
 # How a plane is seen, as `slicing` turns it.
@@ -276,7 +277,7 @@ def _take_away(found: Answer) -> None:
 def _metadata(known: dict[str, Any]) -> None:
     rows = [(title, _said(known[name])) for name, title in FACTS.items() if name in known]
     with st.expander("Metadata"):
-        tables.show("Metadata of the scan", ["Fact", "Value"], rows)
+        tables.show(Table("Metadata of the scan", ["Fact", "Value"], rows))
         st.caption("Fields that name a person are never read.")
 
 

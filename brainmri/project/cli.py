@@ -71,13 +71,13 @@ def compare(args: argparse.Namespace) -> None:
     """Print what changed between two revisions; fail where a score fell by more than was allowed."""
     # Here and not at the top: DVC, pandas and SciPy take a second to import.
     from brainmri.comparison.compare import compared
-    from brainmri.comparison.compare_markdown import as_markdown
+    from brainmri.comparison.compare_document import as_blocks, as_comment
     from brainmri.comparison.regression import require_comparable, require_no_drop
     from brainmri.comparison.revisions import read_revisions
 
     a, b = read_revisions(args.root, [args.rev_a, args.rev_b], args.names)
     result = compared(a, b, args.seed, args.bootstrap)
-    text = as_markdown(result, args.fail_on_drop)
+    text = as_comment(as_blocks(result, args.fail_on_drop))
     print(json.dumps(result, indent=2, sort_keys=True, allow_nan=False) + "\n" if args.json else text, end="")
     if args.out is not None:
         from brainmri.comparison.compare_report import write_report  # matplotlib takes a second more
@@ -103,7 +103,7 @@ def same_bits(args: argparse.Namespace) -> None:
         return
     # Here and not at the top: DVC, pandas and SciPy take a second to import.
     from brainmri.comparison.compare import compare
-    from brainmri.comparison.compare_markdown import as_markdown
+    from brainmri.comparison.compare_document import as_blocks, as_comment
 
     results_file = args.root / "results/phantom.json"
     recorded = read_json(results_file).get("machine") if results_file.exists() else None
@@ -113,7 +113,7 @@ def same_bits(args: argparse.Namespace) -> None:
         + (f"The recorded default run had {recorded}. " if recorded else "")
         + f"This is {reproducibility.processor()}. The metrics, with intervals:\n"
     )
-    print(as_markdown(compare(args.root, "HEAD")), end="")
+    print(as_comment(as_blocks(compare(args.root, "HEAD"))), end="")
 
 
 def share(args: argparse.Namespace) -> None:

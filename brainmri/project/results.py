@@ -12,7 +12,8 @@ from brainmri.core.git import git
 from brainmri.core.params import read_yaml
 from brainmri.project import lock
 from brainmri.project.reproducibility import processor
-from brainmri.reporting import markdown
+from brainmri.reporting.documents import markdown_table
+from brainmri.reporting.formatting import NOT_DEFINED, number, score, with_ends
 from brainmri.segmentation.methods import METHODS
 
 METRICS = ("data", "probe", "classify", "segment")
@@ -99,7 +100,7 @@ def headline_table(runs: dict[str, dict[str, Any]]) -> str:
         If the file of a row is missing.
     """
     header = ["Scored on", "Test patients seen in training", "Accuracy (95 % interval)", "Dice of the U-Net"]
-    return markdown.table(header, [_headline(row, runs) for row in HEADLINE])
+    return markdown_table(header, [_headline(row, runs) for row in HEADLINE])
 
 
 def _headline(row: Headline, runs: dict[str, dict[str, Any]]) -> list[str]:
@@ -160,12 +161,12 @@ def _by_run(runs: list[dict[str, Any]]) -> str:
                 run["name"],
                 *(_accuracy(classify, part) for part in PARTS),
                 _seeds(classify.get("repeats"), "whole"),
-                f"{classify['whole']['ece']:.3f}",
+                score(classify["whole"]["ece"]),
                 *_probes(run, "whole"),
             ]
         )
     accuracies = [f"Accuracy, {called}" for called in PARTS.values()]
-    return markdown.table(
+    return markdown_table(
         ["Run", *accuracies, "Mean of seeds ± SD", "ECE", "Nearest neighbour", "Metadata alone"], rows
     )
 
@@ -181,7 +182,7 @@ def _probes(run: dict[str, Any], part: str) -> list[str]:
     """Return the accuracies of the nearest neighbour and of metadata alone, empty where they were not measured."""
     probe = run["metrics"].get("probe", {})
     found = (probe.get(name, {}).get(part, {}).get("accuracy") for name in ("nearest_neighbour", "metadata"))
-    return ["" if value is None else f"{value:.3f}" for value in found]
+    return [number(value, absent="") for value in found]
 
 
 def _by_part(runs: list[dict[str, Any]]) -> str:
@@ -198,18 +199,19 @@ def _by_part(runs: list[dict[str, Any]]) -> str:
                         _interval(scores["accuracy"], ends["accuracy"]),
                         _seeds(classify.get("repeats"), part),
                         _interval(scores["macro"]["f1"], ends["macro"]["f1"]),
-                        f"{scores['ece']:.3f}",
+                        score(scores["ece"]),
                         *_probes(run, part),
                     ]
                 )
     header = ["Run", "Test images", "Accuracy", "Mean of seeds ± SD", "Macro F1", "ECE"]
-    return markdown.table([*header, *PROBES], rows)
+    return markdown_table([*header, *PROBES], rows)
 
 
 def _seeds(repeats: dict[str, Any] | None, part: str) -> str:
     if repeats is None or part not in repeats:
         return ""
-    return f"{repeats[part]['mean']['accuracy']:.3f} ± {repeats[part]['sd']['accuracy']:.3f} ({repeats['seeds']})"
+    mean, sd = (score(repeats[part][key]["accuracy"]) for key in ("mean", "sd"))
+    return f"{mean} ± {sd} ({repeats['seeds']})"
 
 
 def _external(runs: list[dict[str, Any]]) -> str:
@@ -222,7 +224,7 @@ def _external(runs: list[dict[str, Any]]) -> str:
             [run["name"], str(scores["images"]), dropped, _interval(scores["accuracy"], ends["accuracy"]), macro]
         )
     header = ["Trained on one set, scored on another", "Images", "Twins of training left out", "Accuracy", "Macro F1"]
-    return markdown.table(header, rows) if rows else ""
+    return markdown_table(header, rows) if rows else ""
 
 
 def _by_class(runs: list[dict[str, Any]]) -> str:
@@ -232,10 +234,10 @@ def _by_class(runs: list[dict[str, Any]]) -> str:
         for name, scores in classify["whole"]["classes"].items():
             free = classify.get("twin_free", {"classes": {}})["classes"].get(name, {"support": 0})
             f1 = _interval(scores["f1"], classify["ci95"]["whole"]["classes"][name]["f1"])
-            values = [_number(scores[key]) for key in ("precision", "recall", "auc")]
+            values = [score(scores[key]) for key in ("precision", "recall", "auc")]
             rows.append([run["name"], name, str(scores["support"]), *values, f1, str(free["support"])])
     header = ["Run", "Class", "Test images", "Precision", "Recall", "ROC AUC", "F1", "of which twin-free"]
-    return markdown.table(header, rows)
+    return markdown_table(header, rows)
 
 
 def _dice_by_run(runs: list[dict[str, Any]]) -> str:
@@ -247,7 +249,7 @@ def _dice_by_run(runs: list[dict[str, Any]]) -> str:
             parts = [scores["all"]["dice"] for scores in scored.values()]
             masked = str(scored["unet"]["images_with_tumour_mask"])
             rows.append([run["name"], masked, *(_interval(part["mean"], part["mean_ci95"]) for part in parts)])
-    return markdown.table(["Run", "Masks", *(f"Mean Dice, {method}" for method in METHODS)], rows) if rows else ""
+    return markdown_table(["Run", "Masks", *(f"Mean Dice, {method}" for method in METHODS)], rows) if rows else ""
 
 
 def _by_method(runs: list[dict[str, Any]]) -> str:
@@ -259,19 +261,13 @@ def _by_method(runs: list[dict[str, Any]]) -> str:
                 hd95, sensitivity = part["hd95"]["mean"], part["sensitivity"]["mean"]
                 dice = _interval(part["dice"]["mean"], part["dice"]["mean_ci95"])
                 masked = str(scores["images_with_tumour_mask"])
-                rows.append([run["name"], method, masked, dice, f"{hd95:.1f}", _number(sensitivity)])
-    return markdown.table(["Run", "Method", "Masks", "Mean Dice", "Mean HD95, px", "Mean sensitivity"], rows)
+                rows.append([run["name"], method, masked, dice, number(hd95, 1, NOT_DEFINED), score(sensitivity)])
+    return markdown_table(["Run", "Method", "Masks", "Mean Dice", "Mean HD95, px", "Mean sensitivity"], rows)
 
 
 def _commands(runs: list[dict[str, Any]]) -> str:
     return "\n".join(f"- {run['name']}: `{run['command']}` at commit `{run['commit'][:10]}`" for run in runs)
 
 
-def _number(value: float | None) -> str:
-    return "not defined" if value is None else f"{value:.3f}"
-
-
-def _interval(value: float | None, bounds: dict[str, float | None]) -> str:
-    if value is None or bounds["low"] is None or bounds["high"] is None:
-        return _number(value)
-    return f"{value:.3f} ({bounds['low']:.3f} to {bounds['high']:.3f})"
+def _interval(value: float | None, ends: dict[str, float | None]) -> str:
+    return with_ends(value, ends, NOT_DEFINED)
