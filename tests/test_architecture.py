@@ -31,6 +31,7 @@ def defined(path):
     nodes = list(ast.walk(ast.parse((ROOT / path).read_text())))
     named = {node.name for node in nodes if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
     values = [target for node in nodes if isinstance(node, ast.Assign) for target in node.targets]
+    values += [node.target for node in nodes if isinstance(node, ast.AnnAssign)]
     return named | {target.id for target in values if isinstance(target, ast.Name)}
 
 

@@ -98,6 +98,13 @@ def test_links_anchors_and_pictures_exist(page):
         assert not anchor or anchor in anchors(to), link
 
 
+def test_every_new_name_of_a_module_in_the_changelog_exists():
+    rows = re.findall(r"^\| `(.+)` \| `([\w/]+\.py)` \|$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert len(rows) > 20
+    assert [new for _, new in rows if not (ROOT / "brainmri" / new).exists()] == []
+    assert [old for old, _ in rows if (ROOT / "brainmri" / old).exists()] == []
+
+
 def test_every_docs_page_is_named_in_the_readme():
     assert [page.name for page in sorted((ROOT / "docs").glob("*.md")) if f"docs/{page.name}" not in README] == []
 

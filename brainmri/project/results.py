@@ -34,7 +34,7 @@ HEADLINE = (
     Headline("simulated set: the default run, `make repro`", "none, all are known", "phantom.json"),
     Headline(
         "public set, split as everyone scores it: Nickparvar (masks: Cheng), `lite0`, no test image's copy in training",
-        "**yes**: of 782 of the 787 images whose patient can be told",
+        "yes: of 782 of the 787 images whose patient can be told",
         "nickparvar-lite0-192.json",
     ),
     Headline("public set, unseen patients", "none", None),
