@@ -10,7 +10,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test test-all lint format bench app serve push pull remote-check sweep verify-bits verify-lock clean
+.PHONY: help repro test-quick test test-all lint format bench app serve push pull remote-check sweep verify-bits verify-lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -30,6 +30,10 @@ repro: $(READY) ## make the environment and run the pipeline (dvc repro)
 	@brainmri check-params
 	dvc repro
 	@brainmri same-bits
+
+# What failed last time goes first, and the first failure ends it.
+test-quick: $(READY) ## run the tests that take under two seconds each, between two edits (a minute and a half in all)
+	pytest -q -x --failed-first -m "not slow and not pipeline and not servers and not browser"
 
 test: $(READY) ## run the tests, the whole pipeline on a tiny phantom among them
 	pytest -m "not servers and not browser"

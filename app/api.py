@@ -4,6 +4,7 @@ It answers as `brainmri predict` does, one scan a request. Nothing that is sent 
 """
 
 import io
+import logging
 import os
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -24,9 +25,10 @@ from app import api_page, limits
 from app.shedding import Shedding
 from app.trained import trained
 from brainmri.core.errors import ArtifactError, BrainMRIError
+from brainmri.core.labels import NOT_CLINICAL
 from brainmri.prediction.answer import Answer, answer, as_dict
 from brainmri.prediction.inputs import read_one
-from brainmri.prediction.volume_measures import NOT_CLINICAL, mask_bytes
+from brainmri.prediction.volume_measures import mask_bytes
 from brainmri.segmentation.methods import METHODS, NONE, usable
 
 WAITING = 32  # requests at once, at work and in line; more are turned away
@@ -84,7 +86,8 @@ WRONG: dict[int | str, dict[str, Any]] = {
         408: f"The next part of the request did not come within {SECONDS:.0f} s",
         413: f"More than {limits.MAX_UPLOAD_BYTES} bytes were sent",
         422: "The request, or the file in it, cannot be used",
-        503: "Too many requests at once, or the networks are not loaded; try again after `Retry-After` seconds",
+        503: "Too many requests at once, or the networks are loading: try again after `Retry-After` seconds; without "
+        "that header they cannot be loaded, and the answer says why",
     }.items()
 }
 
@@ -101,6 +104,10 @@ def _load() -> None:
         trained()
     except BrainMRIError as error:
         _state["problem"] = str(error)
+    except Exception:
+        # Nobody waits for this thread: what it raised would be lost, and `/ready` say for ever that it is loading.
+        logging.getLogger(__name__).exception("the networks could not be loaded")
+        _state["problem"] = "the networks could not be loaded, for a reason nobody foresaw; the log has it"
     else:
         _state["ready"] = "yes"
 
@@ -177,8 +184,9 @@ def _mask(found: Answer) -> Response:
 
 def _require_ready() -> None:
     if "ready" not in _state:
-        reason = _state.get("problem", "the networks are still loading")
-        raise HTTPException(503, reason, {"Retry-After": "1"})
+        if problem := _state.get("problem"):
+            raise HTTPException(503, problem)  # until somebody mends it and starts anew
+        raise HTTPException(503, "the networks are still loading", {"Retry-After": "1"})
 
 
 async def _worked(work: Callable[[], T]) -> T:

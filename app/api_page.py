@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from brainmri.prediction.volume_measures import NOT_CLINICAL
+from brainmri.core.labels import NOT_CLINICAL
 from brainmri.reporting.documents import Block, Heading, Table, Text, as_html
 
 

@@ -6,8 +6,8 @@ from itertools import groupby
 import streamlit as st
 
 from app import tables
-from app.words import plain, plain_but_code
-from brainmri.reporting.documents import Block, Heading, Items, Picture, Table, Text
+from app.words import plain_but_code
+from brainmri.reporting.documents import Block, Commands, Heading, Items, Lead, Picture, Table, Text
 
 BESIDE = 2  # pictures that follow each other stand in rows of so many
 
@@ -24,15 +24,18 @@ def show(blocks: Sequence[Block]) -> None:
 
 def _show(block: Block) -> None:
     match block:
-        case Heading(text, _):
-            st.subheader(plain(text))
+        case Heading(text, level):
+            (st.header if level <= 2 else st.subheader)(plain_but_code(text))
+        case Lead(text):
+            st.markdown(f"**{plain_but_code(text)}**")
         case Text(text, strong):
             (st.warning if strong else st.markdown)(plain_but_code(text))
         case Items(entries):
             st.markdown("\n".join(f"- {plain_but_code(entry)}" for entry in entries))
-        case Table(caption, header, rows):
-            st.markdown(f"**{plain(caption)}**")
-            tables.show(caption, header, rows)
+        case Table():
+            tables.show(block)
+        case Commands(lines):
+            st.code("\n".join(lines), None, wrap_lines=True)
 
 
 def _show_pictures(pictures: Sequence[Picture]) -> None:

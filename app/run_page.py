@@ -1,22 +1,23 @@
 """The page that shows what a run found: its metrics, its data, its cases, its params, and what changed between two."""
 
-import subprocess
+import contextlib
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import streamlit as st
 
-from app import blocks, tables
+from app import blocks
 from app.trained import root
 from app.words import plain
-from brainmri.core.errors import ArtifactError, BrainMRIError
+from brainmri.core.errors import ArtifactError, BrainMRIError, InputError
 from brainmri.core.files import open_array, read_json
-from brainmri.core.index import read_split
-from brainmri.reporting import card_data, card_scores, model_card, scan_facts
+from brainmri.core.git import git
+from brainmri.core.index import read_split, read_table
+from brainmri.core.labels import NOT_CLINICAL
+from brainmri.reporting import card_data, card_scores, model_card
 from brainmri.segmentation.methods import METHODS
 
 METRICS = ("data", "probe", "classify", "segment")
@@ -28,7 +29,7 @@ _comparing = threading.Lock()  # DVC opens a project for one at a time
 def show() -> None:
     """Show the page."""
     st.title("What the run found")
-    st.warning("**Not for clinical use.** Nothing here has been tested for diagnosis.", icon=":material/warning:")
+    st.warning(f"**{NOT_CLINICAL}.** Nothing here has been tested for diagnosis.", icon=":material/warning:")
     place = root()
     titles = ("Scores", "Data", "Twins and probes", "Calibration", "Outlines", "Cases", "Params", "Compare")
     tabs = dict(zip(titles, st.tabs(titles), strict=True))
@@ -51,7 +52,7 @@ def _guarded(show_part: Callable[..., None], *given: Any) -> None:
 
 def _metrics(place: Path, tabs: dict[str, Any]) -> None:
     metrics = {name: read_json(place / f"metrics/{name}.json") for name in METRICS}
-    predictions, facts = (_table(place / f"plots/{name}.csv") for name in ("predictions", "metadata"))
+    predictions, facts = (read_table(place / f"plots/{name}.csv") for name in ("predictions", "metadata"))
     data, classify, plots = metrics["data"], metrics["classify"], place / "plots"
     parts = {
         "Scores": [
@@ -73,13 +74,6 @@ def _metrics(place: Path, tabs: dict[str, Any]) -> None:
             blocks.show(content)
 
 
-def _table(path: Path) -> pd.DataFrame:
-    try:
-        return pd.read_csv(path, keep_default_na=False, na_values={name: [""] for name in scan_facts.NUMBERS})
-    except FileNotFoundError:
-        raise ArtifactError(f"{path}: no such file; run `dvc repro`, or `git checkout` it") from None
-
-
 def _params(place: Path) -> None:
     path = place / "params.yaml"
     if not path.exists():
@@ -94,10 +88,7 @@ def _cases(place: Path) -> None:
     path = place / "data/segmentation/rows.csv"
     if not path.exists():
         raise ArtifactError(f"{path}: no such file; run `dvc repro` or `dvc pull` to see single cases")
-    table = pd.read_csv(
-        path, dtype={"label": str, "image_id": str}, keep_default_na=False, na_values={"dice": [""], "hd95": [""]}
-    )
-    table = table[table["truth_px"] > 0]
+    table = read_table(path).query("truth_px > 0")
     if table.empty:
         st.info("No test image has a tumour mask, so that no outline was scored.")
         return
@@ -143,20 +134,18 @@ def _compare(place: Path) -> None:
     if asked and a and b:
         # Here and not at the top: DVC takes a second to import.
         from brainmri.comparison.compare import compare
-        from brainmri.comparison.compare_markdown import as_markdown
+        from brainmri.comparison.compare_document import as_blocks, as_comment
 
         with st.spinner("Comparing"), _comparing:
-            text = as_markdown(compare(place, a.split()[0], b.split()[0]))
-        tables.show_markdown(text, "The two revisions")
-        st.download_button("Download the comparison (Markdown)", text, "comparison.md", on_click="ignore")
+            found = as_blocks(compare(place, a.split()[0], b.split()[0]))
+        blocks.show(found)
+        st.download_button("Download the comparison (Markdown)", as_comment(found), "comparison.md", on_click="ignore")
 
 
 def _revisions(place: Path) -> list[str]:
     """Return branches, tags and the last commits of the project, each beginning with what git calls it."""
-    named = _git(place, "for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/tags")
-    return [*named, *_git(place, "log", f"-{COMMITS}", "--format=%h %s")]
-
-
-def _git(place: Path, *words: str) -> list[str]:
-    found = subprocess.run(["git", *words], cwd=place, capture_output=True, text=True, check=False)
-    return found.stdout.splitlines()  # outside of a repository none; the comparison then says so
+    found = []
+    with contextlib.suppress(InputError):  # outside of a repository none; the comparison then says so
+        found += git(place, "for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/tags").splitlines()
+        found += git(place, "log", f"-{COMMITS}", "--format=%h %s").splitlines()
+    return found

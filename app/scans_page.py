@@ -9,6 +9,7 @@ import streamlit as st
 
 from app import trained
 from app.examples import EXAMPLES
+from brainmri.core.labels import NOT_CLINICAL
 
 if TYPE_CHECKING:
     from app.answers_page import File
@@ -19,7 +20,7 @@ MAX_UPLOAD_MB = 100  # as in .streamlit/config.toml
 def show() -> None:
     """Show the page."""
     st.title("Brain MRI: class and tumour outline")
-    st.warning("**Not for clinical use.** Nothing here has been tested for diagnosis.", icon=":material/warning:")
+    st.warning(f"**{NOT_CLINICAL}.** Nothing here has been tested for diagnosis.", icon=":material/warning:")
     left, right = st.columns(2)
     with left:
         uploads = _uploads()

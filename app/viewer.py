@@ -13,11 +13,12 @@ from PIL import Image
 
 from app import batch, tables
 from app.words import plain
-from brainmri.prediction import pictures, scan_batch, volume_measures
+from brainmri.core.labels import NOT_CLINICAL
+from brainmri.prediction import overlays, scan_batch, volume_measures
 from brainmri.prediction.answer import Answer, as_dict, display_window, evidence
 from brainmri.prediction.inputs import Input
-from brainmri.prediction.overlays import extent
 from brainmri.prediction.trained_models import Models
+from brainmri.reporting.documents import Table
 from brainmri.reporting.figures import COLOURS
 
 # How a plane is seen, as `slicing` turns it.
@@ -72,8 +73,8 @@ def scan_alone(scan: Input) -> None:
 def waiting(scan: Input) -> None:
     """Show the middle of a scan while its answer is on its way."""
     own = _views(scan, None)[0]
-    look = pictures.Look(display_window(scan))
-    drawn = pictures.picture(own.levels[len(own.levels) // 2], look, spacing_mm=own.spacing_mm)
+    look = overlays.Look(display_window(scan))
+    drawn = overlays.picture(own.levels[len(own.levels) // 2], look, spacing_mm=own.spacing_mm)
     left, right = st.columns([3, 2], gap="large")
     left.image(drawn, alt="The scan, before it is answered for", width="stretch", output_format="PNG")
     right.info("Answering")
@@ -119,7 +120,7 @@ def table(outcomes: Sequence[Answer | batch.Failed], classes: list[str]) -> None
     st.header(f"{len(found)} scans")
     height = min(420, 38 + 36 * len(found))
     st.dataframe(found.dropna(axis="columns", how="all"), hide_index=True, height=height, alt="Answers for each scan")
-    written = found.assign(note=volume_measures.NOT_CLINICAL, name=[_inert(name) for name in found["name"]])
+    written = found.assign(note=NOT_CLINICAL, name=[_inert(name) for name in found["name"]])
     st.download_button(
         "Download the table (CSV)", written.to_csv(index=False), "answers.csv", "text/csv", on_click="ignore"
     )
@@ -156,11 +157,11 @@ def _size(found: Answer) -> str:
     if not found.mask.any():
         return "none"
     if found.measures is not None:
-        return f"{extent(found)}, largest diameter {found.measures.largest_diameter_mm:.0f} mm"
-    return extent(found) + (" (the file does not tell how large a pixel is)" if found.area_mm2 is None else "")
+        return f"{overlays.extent(found)}, largest diameter {found.measures.largest_diameter_mm:.0f} mm"
+    return overlays.extent(found) + (" (the file does not tell how large a pixel is)" if found.area_mm2 is None else "")
 
 
-def _look(scan: Input, name: str, with_evidence: bool = False, with_mask: bool = False) -> pictures.Look:
+def _look(scan: Input, name: str, with_evidence: bool = False, with_mask: bool = False) -> overlays.Look:
     """Return how the user wants to see the scan: window in the file's own values, and opacities."""
     scale, offset = (scan.volume.level_scale, scan.volume.level_offset) if scan.volume else (1.0, 0.0)
     low, high = (value * scale + offset for value in (float(scan.levels.min()), float(scan.levels.max())))
@@ -180,7 +181,7 @@ def _look(scan: Input, name: str, with_evidence: bool = False, with_mask: bool =
     if with_evidence:
         shade = sides[1].slider("Opacity of the evidence", 0.0, 1.0, 0.6, 0.05, key=f"shade {name}")
     window = ((level - width / 2 - offset) / scale, (level + width / 2 - offset) / scale)
-    return pictures.Look(window, outline, shade)
+    return overlays.Look(window, outline, shade)
 
 
 def _views(scan: Input, mask: np.ndarray | None) -> list[View]:
@@ -191,15 +192,15 @@ def _views(scan: Input, mask: np.ndarray | None) -> list[View]:
     views = [View(own, scan.levels, mask, (row_mm, col_mm), True)]
     if scan.kind == "volume" and own and np.isfinite(spacing_mm).all():
         for plane in (name for name in SIDES if name != own):
-            turned = pictures.spacing_in_plane(spacing_mm, own, plane)
-            parts = (None if part is None else pictures.in_plane(part, own, plane) for part in (scan.levels, mask))
+            turned = overlays.spacing_in_plane(spacing_mm, own, plane)
+            parts = (None if part is None else overlays.in_plane(part, own, plane) for part in (scan.levels, mask))
             levels, own_mask = parts
             assert levels is not None
             views.append(View(plane, levels, own_mask, turned[1:], False))
     return views
 
 
-def _slices(scan: Input, mask: np.ndarray | None, look: pictures.Look, name: str, heat: Heat | None) -> None:
+def _slices(scan: Input, mask: np.ndarray | None, look: overlays.Look, name: str, heat: Heat | None) -> None:
     """Show a slice of each plane, each with a slider where there are several."""
     views = _views(scan, mask)
     own, others = views[0], views[1:]
@@ -210,7 +211,7 @@ def _slices(scan: Input, mask: np.ndarray | None, look: pictures.Look, name: str
                 _slice(view, look, name, None)
 
 
-def _slice(view: View, look: pictures.Look, name: str, heat: Heat | None) -> None:
+def _slice(view: View, look: overlays.Look, name: str, heat: Heat | None) -> None:
     depth = len(view.levels)
     at, title = 0, view.plane.capitalize() or "Slice"
     if depth > 1:
@@ -220,7 +221,7 @@ def _slice(view: View, look: pictures.Look, name: str, heat: Heat | None) -> Non
     mask = None if view.mask is None else view.mask[at]
     with st.spinner("Looking for the evidence") if heat else st.empty():
         found = heat(at) if heat and view.acquired else None
-    drawn = pictures.picture(view.levels[at], look, mask, found, view.spacing_mm)
+    drawn = overlays.picture(view.levels[at], look, mask, found, view.spacing_mm)
     words = [title if depth == 1 else f"{title} slice {at + 1} of {depth}"]
     words += [f"{int(mask.sum())} px outlined in orange"] if mask is not None and mask.any() else []
     words += ["evidence shown from dark to bright"] if found is not None and found.any() else []
@@ -276,7 +277,7 @@ def _take_away(found: Answer) -> None:
 def _metadata(known: dict[str, Any]) -> None:
     rows = [(title, _said(known[name])) for name, title in FACTS.items() if name in known]
     with st.expander("Metadata"):
-        tables.show("Metadata of the scan", ["Fact", "Value"], rows)
+        tables.show(Table("Metadata of the scan", ["Fact", "Value"], rows))
         st.caption("Fields that name a person are never read.")
 
 

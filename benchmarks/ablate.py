@@ -18,7 +18,7 @@ from benchmarks.common import PARAMS
 from brainmri.core.files import read_json
 from brainmri.core.index import read_split
 from brainmri.core.params import check
-from brainmri.models.columns import NUMBERS, WORDS, fit_encoding
+from brainmri.models.columns import NUMBERS, WORDS, fit_encoding, without_values
 from brainmri.models.model_files import load_model
 from brainmri.scoring import calibration
 from brainmri.scoring.paired_tests import mcnemar
@@ -35,7 +35,7 @@ CHOICES: dict[str, dict[str, Any]] = {
     "no weight decay": {"weight_decay": 0.0},
     "no dropout": {"dropout": 0.0},
     "stored variants": {"variants": "stored"},
-    "all metadata": {"metadata": [*NUMBERS, *WORDS]},
+    "all metadata that the set has": {"metadata": [*NUMBERS, *WORDS]},
     "stops after 3 worse epochs": {"patience": 3},
     "mixed bfloat16": {"precision": "mixed_bfloat16"},
 }
@@ -45,8 +45,9 @@ def one(params: train.Params, folders: argparse.Namespace, seed: int) -> dict[st
     """Train once; return the validation images' classes, the answers with and without their mirror image, CPU s."""
     learning, validation = read_split(folders.processed / "train"), read_split(folders.processed / "val")
     classes = read_json(folders.processed / "train/preprocess.json")["classes"]
-    encoding = fit_encoding(learning.index, params.metadata)
-    batches = train.training_batches(learning, folders.variants, classes, encoding, params, seed)
+    lacking = without_values(learning.index, params.metadata)
+    encoding = fit_encoding(learning.index, [name for name in params.metadata if name not in lacking])
+    batches = train.training_batches(learning, folders.augmented, classes, encoding, params, seed)
     checks = train.validation_batches(validation, classes, encoding, params)
     start = time.process_time()
     with tempfile.TemporaryDirectory() as place:
@@ -84,7 +85,7 @@ def main() -> None:
     """Run every choice and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("processed", type=Path, help="folder that preprocess wrote")
-    parser.add_argument("variants", type=Path, help="folder of variants that augment wrote")
+    parser.add_argument("augmented", type=Path, help="folder that augment wrote")
     parser.add_argument("--widths", type=int, nargs="+", default=PARAMS["train"]["residual"]["widths"])
     parser.add_argument("--depth", type=int, default=PARAMS["train"]["residual"]["depth"])
     parser.add_argument("--epochs", type=int, default=PARAMS["train"]["epochs"])

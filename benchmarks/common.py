@@ -23,7 +23,7 @@ from brainmri.core.shards import read_images
 from brainmri.preprocessing.augmentation import VariationParams
 from brainmri.preprocessing.images import ImageParams
 from brainmri.preprocessing.scans import read_scan
-from brainmri.project.machine import processor
+from brainmri.project.reproducibility import processor
 
 PARAMS: dict[str, Any] = yaml.safe_load((Path(__file__).parent.parent / "params.yaml").read_text())
 IMAGE_PARAMS = check({name: PARAMS["preprocess"][name] for name in ImageParams.model_fields}, ImageParams, "preprocess")

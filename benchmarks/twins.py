@@ -20,7 +20,8 @@ from brainmri.core.manifest import read_manifest
 from brainmri.core.params import load
 from brainmri.phantom.simulated_set import simulate
 from brainmri.preprocessing import duplicates
-from brainmri.preprocessing.images import ImageParams, decode, eight_bit, head, to_square, windowed
+from brainmri.preprocessing.images import ImageParams, decode, eight_bit
+from brainmri.preprocessing.scans import scan_of
 from stages import fetch
 
 PARAMS = ImageParams(size=128, fit="pad", window_source="percentile", windows=[[1, 99]])
@@ -53,10 +54,9 @@ CHANGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 def both(pictures: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Return the plain and the centred thumbnails, each (N, 1024)."""
-    squares = [to_square(picture, PARAMS.size, PARAMS.fit)[0] for picture in pictures]
-    windows = [windowed(square, head(square), PARAMS)[..., 0] for square in squares]
-    plain = np.stack([duplicates.thumbnail(square) for square in squares])
-    return plain, np.stack([duplicates.centred_thumbnail(window) for window in windows])
+    scans = [scan_of(picture, "L", PARAMS) for picture in pictures]
+    plain = np.stack([duplicates.thumbnail(scan.square) for scan in scans])
+    return plain, np.stack([duplicates.centred_thumbnail(scan.channels[..., 0]) for scan in scans])
 
 
 def copies(pictures: Sequence[np.ndarray]) -> pd.DataFrame:

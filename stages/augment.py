@@ -1,9 +1,9 @@
 """Augment: make seeded variants of the labelled training images.
 
-Reads `data/processed/train`. Writes `data/augmented/variants` (`images.npy`; `index.csv`: image, label and the
-parameters drawn for each variant, so that any of them can be made again; `ranges.json`: what they were drawn from, so
-that training can draw more) and, apart from it so that training does not depend on a picture,
-`data/augmented/preview.png`.
+Reads `data/processed/train`. Writes a folder for either value of `train.variants`, so that training depends on nothing
+that it does not read: `data/augmented/stored` (`images.npy`; `index.csv`: image, label and the parameters drawn for
+each variant, so that any of them can be made again) and `data/augmented/fresh` (`ranges.json`: what they were drawn
+from, so that training can draw its own). `data/augmented/preview.png` shows some of the variants.
 """
 
 import argparse
@@ -43,16 +43,14 @@ def run(params: Params, train: Path, out: Path) -> None:
     table.insert(1, "image_id", split.index["image_id"].to_numpy()[sources])
     table.insert(2, "label", split.index["label"].to_numpy()[sources])
     with new_directory(out) as folder:
-        (folder / "variants").mkdir()
-        images = create_array(folder / "variants/images.npy", (len(table), *split.images.shape[1:]))
+        (folder / "stored").mkdir()
+        images = create_array(folder / "stored/images.npy", (len(table), *split.images.shape[1:]))
         rows = enumerate(table.to_dict("records"))
         for at, row in tqdm(rows, "augment", len(table), unit="image", mininterval=1):
             images[at] = vary(split.images[row["row"]], row)
-        write_table(folder / "variants/index.csv", table)
-        write_json(folder / "variants/ranges.json", params.model_dump(include=set(VariationParams.model_fields)))
-        # Training may draw fresh variants from the same ranges.
-        ranges = {name: getattr(params, name) for name in VariationParams.model_fields}
-        write_json(folder / "variants/ranges.json", ranges)
+        write_table(folder / "stored/index.csv", table)
+        (folder / "fresh").mkdir()
+        write_json(folder / "fresh/ranges.json", params.model_dump(include=set(VariationParams.model_fields)))
         draw_preview(folder / "preview.png", split, images, table, rng)
 
 

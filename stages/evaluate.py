@@ -18,7 +18,8 @@ from brainmri.core.errors import InputError, exit_on_error
 from brainmri.core.files import new_directory, write_json, write_table
 from brainmri.core.index import Split, read_split
 from brainmri.core.params import Section, Seed, load
-from brainmri.models.classifier import Classifier, class_probabilities, load_repeats, require_same_images
+from brainmri.models.classifier import Classifier, class_probabilities, load_repeats
+from brainmri.models.model_files import require_same_images
 from brainmri.models.saliency import classifier_evidence
 from brainmri.reporting import answer_galleries
 from brainmri.reporting.cases import cases
@@ -38,7 +39,7 @@ class Params(Section):
 def run(params: Params, model: Path, test: Path, out: Path) -> None:
     """Score the classifier in folder `model` on the labelled images of folder `test`; write to `out`."""
     first, *others = load_repeats(model)
-    require_same_images(first, test)
+    require_same_images(test, first.image_params, first.classes)
     split = read_split(test)
     rows = np.flatnonzero(split.index["label"] != "")
     if not len(rows):

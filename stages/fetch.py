@@ -91,12 +91,11 @@ def open_sources(params: Params, stack: ExitStack) -> dict[str, local.Source]:
         raise ParamsError(f"fetch.source is {params.source}, so {keys} should name a set, received null for each")
     if params.source == "kaggle":
         named = {name: kaggle.download(handle) for name, handle in named.items()}
-    openers = {
-        "classes": local.opened_classes,
-        "masks": local.opened_masks,
-        "manifest": local.opened_manifest,
+    opened = {
+        name: local.opened_manifest(Path(place)) if name == "manifest" else local.opened_layout(Path(place), name)
+        for name, place in named.items()
     }
-    return {name: stack.enter_context(openers[name](Path(place))) for name, place in named.items()}
+    return {name: stack.enter_context(source) for name, source in opened.items()}
 
 
 def members(images: Iterable[SourceImage], rows: list[dict[str, Any]]) -> Iterator[tuple[str, bytes]]:

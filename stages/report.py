@@ -17,15 +17,12 @@ import pandas as pd
 
 from brainmri.core.errors import ArtifactError, exit_on_error
 from brainmri.core.files import new_directory, read_json, write_json, write_table
-from brainmri.core.index import read_index
+from brainmri.core.index import read_index, read_table
 from brainmri.reporting import card_scores, figures, model_card
 from brainmri.reporting.documents import as_html, as_markdown
 from brainmri.reporting.scan_facts import scan_facts
 from brainmri.reporting.score_table import score_table
 from brainmri.scoring.epochs import kept_epoch
-
-NUMBERS = ("truth_px", "dice", "accuracy", "confidence")  # columns of other stages' tables that may be empty
-
 
 TABLES = ("predictions", "roc", "precision_recall", "reliability", "coverage_risk")
 
@@ -126,15 +123,6 @@ def scored_rows(segmentation: Path) -> pd.DataFrame:
     """Return the rows of images that have a tumour in truth."""
     table = read_table(segmentation / "rows.csv")
     return table[table["truth_px"] > 0]
-
-
-def read_table(path: Path) -> pd.DataFrame:
-    """Read a table that another stage wrote; labels such as `NA` or `1` stay text, empty ones too."""
-    text = dict.fromkeys(("label", "predicted", "stage"), str)
-    try:
-        return pd.read_csv(path, dtype=text, keep_default_na=False, na_values={name: [""] for name in NUMBERS})
-    except FileNotFoundError:
-        raise ArtifactError(f"{path}: no such file; run the stage that writes it with `dvc repro`") from None
 
 
 def main() -> None:

@@ -20,7 +20,8 @@ from brainmri.core.index import Split, read_split
 from brainmri.core.labels import NO_TUMOUR
 from brainmri.core.params import Seed, load
 from brainmri.models import unet
-from brainmri.models.classifier import Classifier, class_probabilities, load_classifier, require_same_images
+from brainmri.models.classifier import Classifier, class_probabilities, load_classifier
+from brainmri.models.model_files import require_same_images
 from brainmri.models.saliency import classifier_evidence
 from brainmri.preprocessing.native import native_truths
 from brainmri.reporting import galleries
@@ -93,7 +94,7 @@ def fitting_unet(params: Params, folder: Path, test: Path) -> unet.Unet | None:
         return None
     network = unet.load_unet(folder)
     if network is not None:
-        unet.require_same_images(network, test)
+        require_same_images(test, network.image_params)
     return network
 
 
@@ -118,7 +119,7 @@ def tumour_evidence(classifier: Classifier, split: Split, part: slice) -> np.nda
 def load_fitting(folder: Path, test: Path) -> Classifier:
     """Load the classifier, if its images were made as those of `test`."""
     classifier = load_classifier(folder)
-    require_same_images(classifier, test)
+    require_same_images(test, classifier.image_params, classifier.classes)
     return classifier
 
 

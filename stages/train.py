@@ -1,15 +1,15 @@
 """Train: fit the classifier on the labelled training images, calibrate it on the validation images.
 
-Reads `data/processed/train`, `data/processed/val` and `data/augmented/variants`; never the test split. Writes the
-folder `models/classifier`: `model.keras`, `preprocess.json` (how its input has to be made, and its classes),
-`metadata.json` (the columns it takes), `calibration.json`, `curves.csv`, `versions.json`, and under `repeats/` the same
-of every further seed. Until it is done, its checkpoint stands in `.resume/`, which a killed run goes on from.
+Reads `data/processed/train`, `data/processed/val` and of `data/augmented` the folder that `train.variants` names; never
+the test split. Writes the folder `models/classifier`: `model.keras`, `preprocess.json` (how its input has to be made,
+and its classes), `metadata.json` (the columns it takes), `calibration.json`, `curves.csv`, `versions.json`, and under
+`repeats/` the same of every further seed. Until it is done, its checkpoint stands in `.resume/`, which a killed run
+goes on from.
 """
 
 import argparse
 import shutil
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -38,9 +38,9 @@ def run(params: Params, train: Path, val: Path, augmented: Path, out: Path, resu
     made_with = read_json(train / "preprocess.json")
     classes: list[str] = made_with["classes"]
     learning, validation = read_split(train), read_split(val)
-    encoding = fit_encoding(learning.index, params.metadata)
-    data = [folder / name for folder in (train, val, augmented) for name in ("images.npy", "index.csv")]
-    data.append(train / "preprocess.json")
+    encoding = fit_encoding(learning.index[learning.index["label"] != ""], params.metadata)
+    data = [folder / name for folder in (train, val) for name in ("images.npy", "index.csv")]
+    data += [train / "preprocess.json", *variant_files(augmented, params.variants)]
     resume = training.resume_folder(resume_root, Path(__file__), params.model_dump(), data)
     with new_directory(out) as folder:
         for repeat in range(params.repeats):
@@ -66,8 +66,7 @@ def train_one(
     print(f"train: seed {seed}, {len(batches.rows)} images, {len(checks.rows)} to validate on")
     print(f"train: {model.name} of {model.count_params():,} weights, {params.precision}")
     curves = training.fit(model, batches, checks, params.plan(), seed, resume)
-    # Without its optimiser, whose moments are twice the weights and of no use to prediction.
-    save_model(keras.Model(model.input, model.output, name=model.name), folder / "model.keras")
+    save_model(model, folder / "model.keras")
     write_table(folder / "curves.csv", pd.DataFrame(curves).astype({"epoch": int}))
     true, given = checks.targets.onehot.argmax(axis=1), answers(model, checks, params.mirror)
     write_json(folder / "calibration.json", {"mirror": params.mirror, **calibrate(true, given, params.abstain_risk)})
@@ -75,27 +74,19 @@ def train_one(
 
 def build(params: Params, input_shape: tuple[int, int, int], classes: int, columns: int) -> keras.Model:
     """Return the compiled, untrained network that the params name."""
-    own: dict[str, Any] = getattr(params, params.architecture).model_dump()
-    try:
-        model: keras.Model = getattr(classifier_networks, params.architecture)(
-            input_shape, classes, **own, dropout=params.dropout, columns=columns
-        )
-    except ValueError as error:
-        reason = str(error).partition("Exception encountered")[0].splitlines()[0] or "no pixel is left"
-        raise InputError(
-            f"train: the network should leave at least a pixel of an image of {input_shape[:2]} px, received "
-            f"{params.architecture} with {own} ({reason}); use fewer or smaller steps or a larger preprocess.size"
-        ) from None
-    optimizer = keras.optimizers.AdamW(
-        params.learning_rate,
-        weight_decay=params.weight_decay,
-        use_ema=params.averaging > 0,
-        ema_momentum=params.averaging or 0.99,  # Keras checks it even where it is not used
-    )
-    # Decay is for what multiplies images; pulling biases and normalisation to zero helps nothing.
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    model = classifier_networks.build(params.architecture, params, input_shape, classes, params.dropout, columns)
+    optimizer = training.adamw(params.learning_rate, params.weight_decay, params.averaging)
     model.compile(optimizer, "categorical_crossentropy", metrics=["accuracy"])
     return model
+
+
+def variant_files(augmented: Path, variants: str) -> list[Path]:
+    """Return the files of `augmented` that are read where `train.variants` is so."""
+    folder = augmented / variants
+    files = sorted(folder.glob("*"))
+    if not files:
+        raise ArtifactError(f"{folder}: should hold what augment wrote, received nothing; run `dvc repro augment`")
+    return files
 
 
 def training_batches(
@@ -104,12 +95,14 @@ def training_batches(
     """Return the labelled training images, varied anew each epoch or with their stored variants behind them."""
     labelled = np.flatnonzero(split.index["label"] != "")
     if params.variants == "fresh":
-        ranges = check(read_json(augmented / "ranges.json"), VariationParams, f"{augmented / 'ranges.json'}")
+        path = augmented / "fresh/ranges.json"
+        ranges = check(read_json(path), VariationParams, str(path))
         return _batches([split.images], labelled, split.index.iloc[labelled], classes, encoding, params, seed, ranges)
-    variants, table = open_array(augmented / "images.npy"), read_index(augmented)
+    stored = augmented / "stored"
+    variants, table = open_array(stored / "images.npy"), read_index(stored)
     if len(table) != len(variants) or variants.shape[1:] != split.images.shape[1:]:
         raise ArtifactError(
-            f"{augmented}: variants should fit their table and the training images {split.images.shape[1:]}, "
+            f"{stored}: variants should fit their table and the training images {split.images.shape[1:]}, "
             f"received {len(table)} rows and an array of {variants.shape}; run `dvc repro augment`"
         )
     rows = np.concatenate([labelled, len(split.images) + np.arange(len(variants))])
@@ -157,7 +150,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("train", type=Path, help="training folder that preprocess wrote")
     parser.add_argument("val", type=Path, help="validation folder that preprocess wrote")
-    parser.add_argument("augmented", type=Path, help="folder of variants that augment wrote")
+    parser.add_argument("augmented", type=Path, help="folder that augment wrote")
     parser.add_argument("out", type=Path, help="folder to write")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     args = parser.parse_args()

@@ -21,39 +21,21 @@ from pydantic import Field
 from brainmri.core.errors import exit_on_error
 from brainmri.core.files import new_directory, write_json, write_table
 from brainmri.core.index import Split, read_split
-from brainmri.core.params import Section, Seed, load
+from brainmri.core.params import Seed, load
 from brainmri.models import training, unet, unet_networks
 from brainmri.models.model_files import save_model
 from brainmri.models.unet_batches import Pair, PairBatches, clear, folds, masked
 from brainmri.preprocessing.augmentation import VariationParams
 
 Count = Annotated[int, Field(ge=1, le=4096)]
-Share = Annotated[float, Field(gt=0, lt=1)]
 
 
-class CleaningCandidates(Section):
-    """Section `train_unet.cleaning`: what is tried on validation; with one value each, nothing is chosen."""
-
-    threshold: Annotated[list[Share], Field(min_length=1)]
-    smallest_px: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
-    largest_only: Annotated[list[bool], Field(min_length=1)]
-    fill_holes: Annotated[list[bool], Field(min_length=1)]
-
-
-class Lite0(Section):
-    """Section `train_unet.lite0`."""
-
-    weights: Literal["imagenet"] | None
-    side: Annotated[int, Field(ge=32, le=1024, multiple_of=32)] | None
-
-
-class Params(Section):
+class Params(unet_networks.EncoderParams):
     """Section `train_unet`."""
 
     seed: Seed
     folds: Annotated[int, Field(ge=1, le=20)]
-    encoder: Literal["plain", "lite0"]
-    lite0: Lite0
+    encoder: unet_networks.EncoderName
     widths: Annotated[list[Count], Field(min_length=1, max_length=6)]
     dropout: Annotated[float, Field(ge=0, lt=1)]
     epochs: Annotated[int, Field(ge=1, le=10000)]
@@ -67,7 +49,11 @@ class Params(Section):
     variation: VariationParams
     precision: Literal["float32", "mixed_bfloat16"]
     mirror: bool
-    cleaning: CleaningCandidates
+    cleaning: unet.CleaningCandidates
+
+    def plan(self) -> training.Plan:
+        """Return how long a network learns, and how fast: the rate rises linearly, then falls to 0 as a cosine."""
+        return training.Plan(self.epochs, self.learning_rate, "cosine", self.warmup_epochs, patience=0)
 
 
 def run(params: Params, train: Path, val: Path, out: Path, resume_root: Path) -> None:
@@ -128,9 +114,7 @@ def fit(
         f"train_unet: network {number + 1} of {params.folds}, {len(batches.rows)} slices, {len(checked)} to validate "
         f"on, {model.count_params():,} weights"
     )
-    curves = training.fit(model, batches, checks, plan(params), params.seed, resume / str(number))
-    # Without its optimiser, whose moments are twice the weights and of no use to prediction.
-    model = keras.Model(model.input, model.output, name=model.name)
+    curves = training.fit(model, batches, checks, params.plan(), params.seed, resume / str(number))
     images, truth = (
         np.stack(arrays) for arrays in zip(*((each.image(), each.mask()) for each in checked), strict=True)
     )
@@ -139,25 +123,10 @@ def fit(
     return model, table, truth.astype(bool), unet.model_probabilities(model, images, params.mirror)
 
 
-def plan(params: Params) -> training.Plan:
-    """Return how long the network learns, and how fast: the rate rises linearly, then falls to 0 as a cosine."""
-    return training.Plan(params.epochs, params.learning_rate, "cosine", params.warmup_epochs, patience=0)
-
-
 def build(params: Params, input_shape: tuple[int, int, int]) -> keras.Model:
     """Return the compiled, untrained network."""
-    optimizer = keras.optimizers.AdamW(
-        params.learning_rate,
-        weight_decay=params.weight_decay,
-        use_ema=params.averaging > 0,
-        ema_momentum=params.averaging or 0.99,  # Keras checks it even where it is not used
-    )
-    # Decay is for what multiplies images; pulling biases and normalisation to zero helps nothing.
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    if params.encoder == "lite0":
-        model = unet_networks.lite0(input_shape, params.widths, params.dropout, **params.lite0.model_dump())
-    else:
-        model = unet_networks.plain(input_shape, params.widths, params.dropout)
+    model = unet_networks.build(params.encoder, params, input_shape, params.widths, params.dropout)
+    optimizer = training.adamw(params.learning_rate, params.weight_decay, params.averaging)
     model.compile(optimizer, unet.dice_cross_entropy(params.dice_weight), metrics=[unet.soft_dice])
     return model
 
@@ -165,14 +134,11 @@ def build(params: Params, input_shape: tuple[int, int, int]) -> keras.Model:
 def write_cleaning(folder: Path, params: Params, truth: np.ndarray, probabilities: np.ndarray) -> None:
     """Choose how probabilities (N, S, S) become masks, given the true ones; write the choice and what it was from."""
     tumour = truth.any(axis=(1, 2))
-    table = unet.compare_cleanings(truth[tumour], probabilities[tumour], params.cleaning.model_dump())
-    best = table.loc[table["dice"].idxmax()]  # the first of equals
+    table = unet.compare_cleanings(truth[tumour], probabilities[tumour], params.cleaning)
+    cleaning = unet.best_cleaning(table)
     write_table(folder / "choices.csv", table)
-    cleaning = unet.Cleaning(
-        float(best["threshold"]), int(best["smallest_px"]), bool(best["largest_only"]), bool(best["fill_holes"])
-    )
     write_json(folder / "postprocess.json", {"mirror": params.mirror, **asdict(cleaning)})
-    print(f"train_unet: validation Dice {best['dice']:.4f} over {tumour.sum()} slices with a tumour, {cleaning}")
+    print(f"train_unet: validation Dice {table['dice'].max():.4f} over {tumour.sum()} slices with a tumour, {cleaning}")
 
 
 def main() -> None:

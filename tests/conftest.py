@@ -101,13 +101,13 @@ def processed(tmp_path_factory, raw):
 
 @pytest.fixture(scope="session")
 def augmented(tmp_path_factory, processed):
-    """The folder of the variants of its training images."""
+    """The folder of what augment makes of its training images."""
     from brainmri.core.params import check
     from stages import augment
 
     out = tmp_path_factory.mktemp("augmented") / "augmented"
     augment.run(check(tiny_params()["augment"], augment.Params, "augment"), processed / "train", out)
-    return out / "variants"
+    return out
 
 
 @pytest.fixture(scope="session")

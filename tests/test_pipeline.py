@@ -46,7 +46,8 @@ def test_every_stage_ran_and_left_what_it_promises(project):
 
 def test_git_holds_no_scan_and_no_model(project):
     tracked = sh(project, "git", "ls-files").split()
-    assert not [name for name in tracked if name.startswith(("data/", "models/", ".resume"))]
+    made = [name for name in tracked if name.startswith(("data/", "models/", ".resume"))]
+    assert made == ["data/README.md"]
     assert [name for name in tracked if name.startswith("plots/")]
 
 
@@ -88,6 +89,17 @@ def test_a_colour_of_a_gallery_reruns_no_training(clean):
 def test_a_change_to_a_file_reruns_the_stages_that_import_it(clean, file, stages):
     (clean / file).write_text((clean / file).read_text() + "\n# changed\n")
     assert changed(clean) == stages
+
+
+@pytest.mark.parametrize(("variants", "stages"), [("fresh", []), ("stored", ["train"])])
+def test_how_many_variants_are_stored_concerns_training_that_reads_them_alone(clean, variants, stages):
+    params = yaml.safe_load((clean / "params.yaml").read_text())
+    params["train"].update(variants=variants, epochs=1, warmup_epochs=0)
+    (clean / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    sh(clean, "dvc", "repro", "train")
+    params["augment"]["copies"] = 2
+    (clean / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    assert stages_run(sh(clean, "dvc", "repro", "train")) == ["augment", *stages]
 
 
 def test_two_branches_are_compared_offline(clean):
@@ -160,7 +172,7 @@ def test_a_failed_run_leaves_what_was_there(clean):
 
 def test_a_stage_runs_by_its_path_as_well(clean, tmp_path):
     sh(clean, "python", "stages/augment.py", "data/processed/train", str(tmp_path / "augmented"))
-    for name in ("variants/images.npy", "variants/index.csv", "preview.png"):
+    for name in ("stored/images.npy", "stored/index.csv", "fresh/ranges.json", "preview.png"):
         assert (tmp_path / "augmented" / name).read_bytes() == (clean / "data/augmented" / name).read_bytes(), name
 
 

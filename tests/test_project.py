@@ -1,7 +1,8 @@
-"""The papers of the project are true: the README's tree, commands and tables, the Makefile, the workflow, the lock."""
+"""The papers of the project are true: links, the README's tree, commands, tables, Makefile, workflows, locks."""
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,11 @@ from brainmri.project import results
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "data/README.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
+TEXT = "\n".join(page.read_text() for page in PAGES)
 
 
 def targets():
@@ -26,32 +32,102 @@ def test_the_tables_are_those_of_the_results():
     assert all(page.read_text() == text for page, text in results.pages(ROOT).items())
 
 
+def test_the_readme_is_one_screen():
+    assert len(README.encode()) <= 8000
+
+
+def test_the_readme_says_what_it_takes_and_gives_in_its_second_sentence():
+    second = README.split("**Not for clinical use.**")[1].split(". ")[0]
+    for fact in ("2-D slices", "one channel of grey", "three windows", "one tumour mask"):
+        assert fact in " ".join(second.split())
+
+
+def test_the_readme_has_three_headline_rows_and_says_which_is_not_measured():
+    table = README.split(results.BEGIN)[1].split(results.END)[0]
+    rows = [line for line in table.splitlines() if line.startswith("|")][2:]
+    assert len(rows) == len(results.HEADLINE) == 3
+    assert [results.NOT_MEASURED in line for line in rows] == [row.file is None for row in results.HEADLINE]
+
+
+@pytest.mark.parametrize("word", ["twin", "neighbour"])
+def test_a_word_of_our_own_is_explained_or_linked_where_it_first_stands_on_a_page(word):
+    for page in PAGES[1:]:  # the README does without them, see below
+        prose = re.sub(r"```.*?```|`[^`\n]*`|^#[^\n]*", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+        first = next(
+            (part for part in prose.split("\n\n") if re.search(rf"\b{word}(s|-free)?\b", part, re.IGNORECASE)), None
+        )
+        assert first is None or re.search(rf"\*{word}s?\*|\(twins\.md", first, re.IGNORECASE), page.name
+
+
+def test_the_readme_does_without_words_of_our_own():
+    assert not re.search(r"\b(twins?|units?|neighbours?)\b", README.replace("docs/twins.md", ""))
+
+
 def test_every_place_in_the_tree_exists():
-    tree = README.split("## What stands where")[1].split("```")[1]
-    names = re.findall(r"^([\w./]+)(?:  ([\w./]+))?", tree, re.MULTILINE)
-    named = [name for pair in names for name in pair if name]
-    made = {"data/", "models/"}
-    assert len(named) >= 10
+    tree = README.split("## The rooms")[1].split("```")[1]
+    named, above = [], ""
+    for line in tree.strip().splitlines():
+        names = re.match(r"( *)([\w./]+)(?:  ([\w./]+/|[\w.]+\.lock))?  ", line)
+        above = above if names[1] else names[2]
+        named += [above + names[2]] if names[1] else [name for name in names.groups()[1:] if name]
+    made = {"models/"}
+    assert len(named) >= 20
     assert [name for name in named if name not in made and not (ROOT / name).exists()] == []
 
 
-def test_links_and_pictures_exist():
-    for link in re.findall(r"\]\(([^)#]+)\)", README):
-        assert link.startswith("https://") or (ROOT / link).exists(), link
+def test_the_tree_has_every_room():
+    assert set(re.findall(r"^  (\w+)/ ", README, re.MULTILINE)) == {
+        path.parent.name for path in (ROOT / "brainmri").glob("*/__init__.py")
+    }
+
+
+def anchors(page):
+    """Return the anchors that GitHub makes of a page's headings."""
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[page.relative_to(ROOT).as_posix() for page in PAGES])
+def test_links_anchors_and_pictures_exist(page):
+    for link in re.findall(r"\]\(([^)]+)\)", page.read_text()):
+        if link.startswith("https://"):
+            continue
+        name, _, anchor = link.partition("#")
+        to = (page.parent / name).resolve() if name else page
+        assert to.exists(), link
+        assert not anchor or anchor in anchors(to), link
+
+
+def test_every_new_name_of_a_module_in_the_changelog_exists():
+    rows = re.findall(r"^\| `(.+)` \| `([\w/]+\.py)` \|$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert len(rows) > 20
+    assert [new for _, new in rows if not (ROOT / "brainmri" / new).exists()] == []
+    assert [old for old, _ in rows if (ROOT / "brainmri" / old).exists()] == []
+
+
+def test_every_docs_page_is_named_in_the_readme():
+    assert [page.name for page in sorted((ROOT / "docs").glob("*.md")) if f"docs/{page.name}" not in README] == []
 
 
 def test_every_make_target_that_is_named_exists():
-    pages = [ROOT / "README.md", ROOT / ".ci/run", *sorted((ROOT / "docs").glob("*.md"))]
-    text = "\n".join(page.read_text() for page in pages)
+    text = TEXT + (ROOT / ".ci/run").read_text()
     named = set(re.findall(r"(?:`|\$ |^)make ([a-z-]+)", text, re.MULTILINE))
     assert {"repro", "test-all", "push", "pull"} <= named <= targets()
 
 
+def test_every_command_that_is_named_exists():
+    printed = subprocess.run(
+        [sys.executable, "-m", "brainmri", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    named = set(re.findall(r"(?:`|\$ )brainmri ([a-z-]+)", TEXT))
+    assert {"predict", "compare", "check", "suspects"} <= named
+    assert named <= set(re.findall(r"^ +([a-z][a-z-]+)(?: |$)", printed, re.MULTILINE))
+
+
 def test_every_parameter_that_is_named_exists():
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    docs = README + (ROOT / "docs/your-own-images.md").read_text()
-    named = re.findall(r"-S ([\w.]+)=", docs)
-    assert named
+    named = re.findall(r"(?:-S |GRID=\"?)([\w.]+)=", TEXT)
+    assert len(named) > 50
     for key in named:
         place = params
         for part in key.split("."):
@@ -59,13 +135,12 @@ def test_every_parameter_that_is_named_exists():
             place = place[part]
 
 
-def test_the_graph_in_the_readme_is_that_of_the_pipeline():
-    import sys
-
-    graph = subprocess.run(
-        [sys.executable, "-m", "dvc", "dag", "--mermaid"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout
-    assert graph.strip() in README
+def test_every_file_of_the_project_that_a_page_names_exists():
+    for page in PAGES:
+        if page.name == "CHANGELOG.md":  # names what was
+            continue
+        for name in re.findall(r"`((?:brainmri|stages|app|tests|benchmarks|results)/[\w./-]*\w)`", page.read_text()):
+            assert name == "results/FILE.json" or (ROOT / name).exists(), f"{page.name}: {name}"
 
 
 def pins(name):
@@ -121,10 +196,18 @@ def test_one_action_has_one_version():
 
 def test_git_tracks_no_data_and_no_private_path():
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
-    assert not [name for name in tracked if name.startswith(("data/", "models/"))]
+    made = [name for name in tracked if name.startswith(("data/", "models/"))]
+    assert made == ["data/README.md"]  # which says what will stand there
     for name in tracked:
         if Path(name).suffix in {".py", ".md", ".yaml", ".json", ".lock", ".toml", ".csv"}:
             assert not re.search(r"(?<![\w.])/(home/(?!me/)|Users/|root/)", (ROOT / name).read_text()), name
+
+
+def test_git_ignores_every_cached_out_of_the_pipeline():
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].values()
+    outs = [out for stage in stages for out in stage.get("outs", []) if isinstance(out, str)]
+    ignored = subprocess.run(["git", "check-ignore", *outs, "data/scan.png"], cwd=ROOT, capture_output=True, text=True)
+    assert ignored.stdout.split() == [*outs, "data/scan.png"]
 
 
 @pytest.mark.parametrize(

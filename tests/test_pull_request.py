@@ -42,7 +42,7 @@ def test_a_branch_that_changes_dropout_is_run_and_reported(project, tmp_path):
     assert text.startswith("**Simulated data: accuracy ")
     assert "| `train.dropout` | `0.2` | `0.1` |" in text
     assert "### Params changed: 1\n" in text
-    assert "**Bound** Kept: no score should surely get worse by more than 0.1" in text
+    assert "Bound kept: no score should surely get worse by more than 0.1" in text
     assert "### Images: 0 added, 0 removed, 0 relabelled, 0 moved" in text
     assert "### Missing" not in text
     result = json.loads((out / "compare.json").read_text())
@@ -58,7 +58,7 @@ def test_a_branch_that_lowers_accuracy_is_reported_and_fails(project, tmp_path):
     assert "no score should fall by more than 0.02 beyond its interval, received accuracy (" in printed
     text = (out / "summary.md").read_text()
     assert ": lower beyond chance**" in text.splitlines()[0]
-    assert "**Bound** Broken: no score should surely get worse by more than 0.02, but accuracy (" in text
+    assert "**Bound broken: no score should surely get worse by more than 0.02, but accuracy (" in text
 
 
 def test_a_branch_that_changes_no_result_is_said_to_in_words(project, tmp_path):

@@ -1,6 +1,6 @@
 """What changed between two revisions: metrics, predictions, outlines, params, data; and whether more than chance.
 
-`compare` reads and computes, `drops.drops` judges, `compare_markdown.as_markdown` gives the text.
+`compare` reads and computes, `regression` judges, `compare_document.as_blocks` says it in words and tables.
 """
 
 from collections import Counter

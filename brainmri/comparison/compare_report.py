@@ -1,30 +1,43 @@
 """The report of a comparison for a pull request: a folder with the text, the charts, and one page that holds both."""
 
-import base64
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from markdown_it import MarkdownIt
 
 from brainmri.comparison import compare_figures
-from brainmri.comparison.compare_markdown import as_markdown
+from brainmri.comparison.compare_document import as_blocks, as_comment
 from brainmri.comparison.revisions import Revision
 from brainmri.core.files import new_directory, write_json
-from brainmri.reporting import documents, figures
+from brainmri.reporting import figures
+from brainmri.reporting.documents import Block, Heading, Picture, Text, as_html
 from brainmri.scoring import calibration, curves, paired_tests, scores
 from brainmri.scoring.probabilities import class_names
 
-# File and caption of each chart, in the order of the report.
+# File, caption and what is seen on each chart, in the order of the report.
 CHARTS = {
-    "differences.png": "Differences of the scores",
-    "curves.png": "Training of A and B",
-    "confusion.png": "Confusion of the test images both scored, A and B",
-    "roc.png": "ROC, each class against the rest, on the test images both scored",
-    "reliability.png": "Reliability on the test images both scored",
-    "dice.png": "Dice of each image with a tumour mask, B against A",
+    "differences.png": (
+        "Differences of the scores",
+        "A dot and a bar each score: B minus A with its 95 % interval, beside zero and the bound",
+    ),
+    "curves.png": ("Training of A and B", "Lines: loss and accuracy by epoch, A and B over each other"),
+    "confusion.png": (
+        "Confusion of the test images both scored, A and B",
+        "Two confusion matrices, true class by predicted class",
+    ),
+    "roc.png": (
+        "ROC, each class against the rest, on the test images both scored",
+        "ROC curve of each class, A and B over each other",
+    ),
+    "reliability.png": (
+        "Reliability on the test images both scored",
+        "Share of right answers by confidence, A and B over each other, beside the diagonal",
+    ),
+    "dice.png": (
+        "Dice of each image with a tumour mask, B against A",
+        "A dot each image: its Dice in B by that in A, beside the diagonal",
+    ),
 }
 
 
@@ -38,23 +51,25 @@ def write_report(a: Revision, b: Revision, result: dict[str, Any], limit: float 
     Parameters
     ----------
     limit : float or None
-        The bound that the text and the first chart show; see `drops.drops`.
+        The bound that the text and the first chart show; see `regression.drops`.
     """
-    text = as_markdown(result, limit)
+    text = as_blocks(result, limit)
     with new_directory(out) as folder:
         write_json(folder / "compare.json", result)
         drawn = _draw(folder, a, b, result, limit)
-        shown = "\n\n".join(f"### {caption}\n\n![{caption}]({name})" for name, caption in drawn.items())
-        report = f"{text}\n## Charts\n\n{shown}\n" if drawn else text
-        (folder / "report.md").write_text(report)
-        (folder / "report.html").write_text(_page(report, folder, drawn))
-        names = ", ".join(name.removesuffix(".png") for name in drawn) or "none could be drawn"
+        charts: list[Block] = [
+            Picture(folder / name, alt, caption) for name, (caption, alt) in CHARTS.items() if name in drawn
+        ]
+        report: list[Block] = [*text, *([Heading("Charts"), *charts] if charts else [])]
+        (folder / "report.md").write_text(as_comment(report))
+        (folder / "report.html").write_text(as_html([Heading("Comparison of two revisions", 1), *report]))
+        names = ", ".join(name.removesuffix(".png") for name in CHARTS if name in drawn) or "none could be drawn"
         pointer = f"The charts ({names}) are not in this text: open `report.html` of the same run, which holds all."
-        (folder / "summary.md").write_text(f"{text}\n{pointer}\n")
+        (folder / "summary.md").write_text(as_comment([*text, Text(pointer)]))
 
 
-def _draw(folder: Path, a: Revision, b: Revision, result: dict[str, Any], limit: float | None) -> dict[str, str]:
-    """Draw what can be drawn; return the captions of the charts by file name."""
+def _draw(folder: Path, a: Revision, b: Revision, result: dict[str, Any], limit: float | None) -> set[str]:
+    """Draw what can be drawn; return the names of the files."""
     names = [f"{letter}: {side.name}" for letter, side in zip("AB", (a, b), strict=True)]
     kinds = {"simulated data" if side["simulated"] else "data of a real or unknown source" for side in _sides(result)}
     note = f"{' and '.join(sorted(kinds))}; not for clinical use"
@@ -70,7 +85,7 @@ def _draw(folder: Path, a: Revision, b: Revision, result: dict[str, Any], limit:
         drawings["dice.png"] = lambda path: compare_figures.dice(path, methods, names, note)
     for name, draw in drawings.items():
         draw(folder / name)
-    return {name: caption for name, caption in CHARTS.items() if name in drawings}
+    return set(drawings)
 
 
 def _sides(result: dict[str, Any]) -> list[dict[str, Any]]:
@@ -132,21 +147,3 @@ def _dice(a: Revision, b: Revision) -> dict[str, tuple[pd.Series, pd.Series]]:
         if len(pairs.a):
             found[method] = (pairs.a["dice"], pairs.b["dice"])
     return found
-
-
-def _page(text: str, folder: Path, drawn: dict[str, str]) -> str:
-    """Return the Markdown as one HTML page with its charts inside; HTML within it is shown, not obeyed."""
-    body = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
-    for name in drawn:
-        data = base64.b64encode((folder / name).read_bytes()).decode()
-        body = body.replace(f'src="{name}"', f'src="data:image/png;base64,{data}"')
-    body = re.sub(r"<table>.*?</table>", r'<div class="scroll">\g<0></div>', body, flags=re.DOTALL)
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        # Even if a name got past the escaping, it could load and run nothing.
-        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:; '
-        "style-src 'unsafe-inline'\">\n"
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>Comparison</title>\n'
-        f"<style>\n{documents.STYLE}</style>\n</head>\n<body>\n<main>\n<h1>Comparison of two revisions</h1>\n"
-        f"{body}</main>\n</body>\n</html>\n"
-    )

@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import yaml
+from dvc.utils.hydra import to_hydra_overrides
+from hydra.errors import OverrideParseException
 
 from brainmri.core.errors import InputError, ParamsError
 from brainmri.core.params import Section, check
@@ -57,13 +58,11 @@ def require_valid(
     """
     found = [problem for key in trials[0] if (problem := _key_problem(key, params))]
     for values in trials if not found else ():
-        changed = copy.deepcopy(params)
-        for key, value in values.items():
-            *above, last = key.split(".")
-            place = changed
-            for part in above:
-                place = place[part]
-            place[last] = yaml.safe_load(value)
+        try:
+            changed = _changed(params, values)
+        except ParamsError as error:
+            found.append(str(error))
+            continue
         for section in dict.fromkeys(key.partition(".")[0] for key in values):
             try:
                 check(changed[section], models[section], where=title(values))
@@ -73,9 +72,31 @@ def require_valid(
         raise ParamsError("\n".join(f"grid: {problem}" for problem in found))
 
 
+def value_of(key: str, text: str) -> Any:
+    """Return what `dvc exp run --set-param key=text` writes to params.yaml, by the grammar of Hydra, which it uses."""
+    try:
+        (override,) = to_hydra_overrides([f"{key}={text}"])
+    except OverrideParseException as error:
+        raise ParamsError(f"{key}={text} should be one value, received: {' '.join(str(error).split())}") from None
+    if override.is_sweep_override():
+        raise ParamsError(f"{key}={text} should be one value, received several; name each, with commas between them")
+    return override.value()
+
+
 def title(values: Mapping[str, str]) -> str:
     """Return params and their values on one line."""
     return " ".join(f"{key}={value}" for key, value in values.items())
+
+
+def _changed(params: dict[str, Any], values: Mapping[str, str]) -> dict[str, Any]:
+    changed = copy.deepcopy(params)
+    for key, value in values.items():
+        *above, last = key.split(".")
+        place = changed
+        for part in above:
+            place = place[part]
+        place[last] = value_of(key, value)
+    return changed
 
 
 def _key_problem(key: str, params: dict[str, Any]) -> str:

@@ -20,6 +20,7 @@ from brainmri.comparison.grid import require_valid, title
 from brainmri.comparison.revisions import Revision, read_out, read_revisions
 from brainmri.comparison.sweep_report import Trial
 from brainmri.core.errors import ArtifactError, InputError
+from brainmri.core.git import git
 from brainmri.core.params import Section, read_yaml
 
 METRICS = "metrics/classify.json"
@@ -84,16 +85,16 @@ def require_all(trials: list[Trial], out: Path) -> None:
 
 def _committed(root: Path) -> str:
     """Return the commit that is checked out; raise `InputError` where experiments would hold more, or get lost."""
-    if _git(root, "rev-parse", "--is-shallow-repository") == "true":
+    if git(root, "rev-parse", "--is-shallow-repository") == "true":
         raise InputError("sweep: needs the whole history, received a shallow clone; run `git fetch --unshallow`")
-    changed = _git(root, "status", "--porcelain", "--untracked-files=no").splitlines()
+    changed = git(root, "status", "--porcelain", "--untracked-files=no").splitlines()
     if changed:
         names = ", ".join(line.split(maxsplit=1)[1] for line in changed[:5])
         raise InputError(
             "sweep: what git tracks should be committed, so that combinations differ in their params alone, received "
             f"changes of {names}"
         )
-    return _git(root, "rev-parse", "HEAD")
+    return git(root, "rev-parse", "HEAD")
 
 
 def _name(head: str, values: dict[str, str]) -> str:
@@ -102,7 +103,7 @@ def _name(head: str, values: dict[str, str]) -> str:
 
 
 def _experiments(root: Path, head: str) -> set[str]:
-    refs = _git(root, "for-each-ref", "--format", "%(refname)", f"refs/exps/{head[:2]}/{head[2:]}")
+    refs = git(root, "for-each-ref", "--format", "%(refname)", f"refs/exps/{head[:2]}/{head[2:]}")
     return {ref.rpartition("/")[2] for ref in refs.splitlines()}
 
 
@@ -143,10 +144,3 @@ def _validation_images(revisions: list[Revision]) -> int | None:
         rows = revision.index[(revision.index["split"] == "val") & (revision.index["label"] != "")]
         sets.add(frozenset(rows["image_id"]))
     return len(sets.pop()) if len(sets) == 1 else None
-
-
-def _git(root: Path, *words: str) -> str:
-    try:
-        return subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        raise InputError(f"{root}: should be a git repository with a commit, received another folder") from None

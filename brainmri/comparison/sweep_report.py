@@ -1,16 +1,21 @@
 """What a sweep found, as a table, a text and a picture: ranked by validation figures, never by test scores."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import pandas as pd
 
-from brainmri.comparison import sweep_figures
 from brainmri.comparison.grid import title
 from brainmri.core.files import write_table
-from brainmri.reporting import markdown
+from brainmri.reporting.documents import Block, Commands, Heading, Items, Picture, Table, Text, as_markdown
+from brainmri.reporting.figures import COLOURS, save
+from brainmri.reporting.formatting import code, number
+from brainmri.scoring.intervals import wilson
+
+plt.rcParams["text.parse_math"] = False  # a dollar sign in a value begins no formula
 
 # In the order in which they rank, and whether a lower one is better.
 FIGURES = {"validation accuracy": False, "validation loss": True, "validation Dice of the U-Net": False}
@@ -55,31 +60,32 @@ def write(out: Path, trials: Sequence[Trial], images: int | None, simulated: boo
         for trial in trials
     ]  # fmt: skip
     write_table(out / "sweep.csv", pd.DataFrame(rows))
-    (out / "sweep.md").write_text(_text(trials, shown, images, simulated))
+    (out / "sweep.md").write_text(as_markdown(_blocks(out, trials, shown, images, simulated)))
     note = f"{'simulated data' if simulated else 'validation images'}; not for clinical use"
     labels = [f"{title(trial.values)}{'  FAILED' if trial.failure else ''}" for trial in trials]
     columns = {name: [trial.figures.get(name) for trial in trials] for name in shown}
-    sweep_figures.sweep(out / "sweep.png", labels, columns, images, note)
+    draw(out / "sweep.png", labels, columns, images, note)
 
 
-def _text(trials: Sequence[Trial], shown: list[str], images: int | None, simulated: bool) -> str:
+def _blocks(out: Path, trials: Sequence[Trial], shown: list[str], images: int | None, simulated: bool) -> list[Block]:
     done = [trial for trial in trials if not trial.failure]
     failed = [trial for trial in trials if trial.failure]
-    parts = [f"# Sweep of {len(trials)} combinations{', simulated data' if simulated else ''}"]
+    blocks: list[Block] = [Heading(f"Sweep of {len(trials)} combinations{', simulated data' if simulated else ''}", 1)]
     if done:
-        header = ["", *(markdown.code(key) for key in done[0].values), *shown, "Experiment"]
-        parts += [markdown.table(header, [_row(at, trial, shown) for at, trial in enumerate(done, start=1)])]
-        parts += [_how_to_read(done, images), "![Validation figures by combination](sweep.png)"]
-        parts += [_how_to_promote(done[0])]
+        header = ["", *map(code, done[0].values), *shown, "Experiment"]
+        rows = [_row(at, trial, shown) for at, trial in enumerate(done, start=1)]
+        chart = Picture(out / "sweep.png", "A dot each combination and figure", "Validation figures by combination")
+        blocks += [Table("Combinations, the best first", header, rows), Text(_how_to_read(done, images)), chart]
+        blocks += _how_to_promote(done[0])
     if failed:
-        lines = [f"- {markdown.code(title(trial.values))}: {markdown.sentence(trial.failure)}" for trial in failed]
-        parts += [f"## Failed: {len(failed)}", "\n".join(lines)]
-    return "\n\n".join([*parts, "Not for clinical use."]) + "\n"
+        lines = [f"{code(title(trial.values))}: {trial.failure}" for trial in failed]
+        blocks += [Heading(f"Failed: {len(failed)}"), Items(lines)]
+    return [*blocks, Text("Not for clinical use.")]
 
 
 def _row(at: int, trial: Trial, shown: list[str]) -> list[str]:
-    numbers = [f"{trial.figures[name]:.4f}" if name in trial.figures else "none" for name in shown]
-    return [str(at), *(markdown.code(value) for value in trial.values.values()), *numbers, markdown.code(trial.name)]
+    numbers = [number(trial.figures.get(name), 4, "none") for name in shown]
+    return [str(at), *map(code, trial.values.values()), *numbers, code(trial.name)]
 
 
 def _how_to_read(done: list[Trial], images: int | None) -> str:
@@ -97,10 +103,54 @@ def _how_to_read(done: list[Trial], images: int | None) -> str:
     return " ".join(lines)
 
 
-def _how_to_promote(best: Trial) -> str:
-    return (
-        "To promote the first one to a branch, and look at it:\n\n```console\n"
-        f"$ dvc exp branch {best.name} my-branch\n$ git checkout my-branch\n$ dvc checkout\n"
-        "$ brainmri compare my-branch~1 my-branch\n```\n\n"
-        "The others stay experiments (`dvc exp list`); `dvc exp remove NAME` forgets one."
-    )
+def _how_to_promote(best: Trial) -> list[Block]:
+    lines = [
+        f"dvc exp branch {best.name} my-branch",
+        "git checkout my-branch",
+        "dvc checkout",
+        "brainmri compare my-branch~1 my-branch",
+    ]
+    return [
+        Text("To promote the first one to a branch, and look at it:"),
+        Commands(lines),
+        Text("The others stay experiments (`dvc exp list`); `dvc exp remove NAME` forgets one."),
+    ]
+
+
+def draw(
+    path: Path,
+    labels: Sequence[str],
+    figures: Mapping[str, Sequence[float | None]],
+    images: int | None,
+    note: str,
+) -> None:
+    """Draw a row a combination, the best on top, and a panel a figure; accuracy with Wilson's 95 % interval.
+
+    Parameters
+    ----------
+    labels : sequence of str
+        What each combination is called, `(N,)`.
+    figures : mapping
+        Figure to its values, `(N,)` each; None where a combination failed.
+    images : int or None
+        Validation images; None draws no intervals.
+    """
+    columns = max(1, len(figures))
+    size = (3.2 * columns + 0.075 * max(map(len, labels)), 0.36 * len(labels) + 1.5)
+    figure, axes = plt.subplots(1, columns, figsize=size, sharey=True, squeeze=False)
+    for axis, (name, values) in zip(axes[0], figures.items(), strict=False):
+        for at, value in enumerate(values):
+            if value is None:
+                continue
+            if name == "validation accuracy" and images:
+                axis.plot(wilson(value, images), [at, at], color=COLOURS[0], alpha=0.45, linewidth=2)
+            axis.plot(value, at, "o", color=COLOURS[0])
+            axis.annotate(f"{value:.3f}", (value, at), (0, 5), textcoords="offset points", ha="center", fontsize=7)
+        axis.set(title=name, ylim=(len(labels) - 0.4, -0.7))
+        axis.title.set_fontsize(9)
+        axis.grid(axis="x", color="0.92")
+        axis.margins(x=0.15)
+        axis.set_axisbelow(True)
+    axes[0, 0].set_yticks(range(len(labels)), labels, fontsize=8)
+    bar = "bar: 95 % interval, images taken for independent; " if images else ""
+    save(figure, path, f"{bar}{note}")

@@ -27,6 +27,7 @@ from brainmri.core.files import open_array
 
 QUALITY = ("snr", "contrast", "sharpness", "entropy_bits", "head_fraction", "clipped_fraction")
 TEXT = ("image_id", "label", "set", "patient", "plane", "mode", "modality")
+NAMES = (*TEXT, "split", "predicted", "method", "stage", "when")  # the latter in tables that later stages make
 COLUMNS = (
     *("image_id", "label", "set", "patient", "number", "plane", "file_bytes"),
     *("group", "neighbour_group", "unit", "mask_row", "mode", "height_px", "width_px", "voxel_row_mm", "voxel_col_mm"),
@@ -45,16 +46,25 @@ class Split:
     masks: np.ndarray  # (M, S, S) uint8 0 or 1, memory-mapped; row `mask_row` of the index
 
 
+def read_table(path: Path) -> pd.DataFrame:
+    """Return a table that a stage wrote; ids and names stay text, even `1`, `NA` or empty; other empty cells are NaN.
+
+    Raises
+    ------
+    ArtifactError
+        If there is no such file.
+    """
+    try:
+        # A class may be called `None` or `NA`: only numbers may be missing.
+        numbers = {name: [""] for name in pd.read_csv(path, nrows=0).columns if name not in NAMES}
+        return pd.read_csv(path, dtype=dict.fromkeys(NAMES, str), keep_default_na=False, na_values=numbers)
+    except FileNotFoundError:
+        raise ArtifactError(f"{path}: no such file; run the stage that writes it with `dvc repro`") from None
+
+
 def read_index(folder: Path) -> pd.DataFrame:
     """Return `folder/index.csv`; text columns hold empty strings, never NaN."""
-    path = folder / "index.csv"
-    try:
-        # Only numbers may be missing: a class may be called `None` or `NA`.
-        numbers = {name: [""] for name in COLUMNS if name not in TEXT}
-        table = pd.read_csv(path, dtype=dict.fromkeys(TEXT, str), keep_default_na=False, na_values=numbers)
-    except FileNotFoundError:
-        raise ArtifactError(f"{path}: no such file; run the preprocess stage with `dvc repro preprocess`") from None
-    return table
+    return read_table(folder / "index.csv")
 
 
 def read_split(folder: Path) -> Split:

@@ -1,7 +1,8 @@
-"""The classes: their names, their order, and how the known sets spell them."""
+"""The classes: their names, their order, how the known sets spell them; and the words beside every answer."""
 
 from collections.abc import Iterable
 
+NOT_CLINICAL = "Not for clinical use"  # beside whatever is said of a scan, in files too
 NO_TUMOUR = "notumor"
 CLASSES = ("glioma", "meningioma", NO_TUMOUR, "pituitary")
 

@@ -1,12 +1,12 @@
 """Read one section of `params.yaml` through the typed model of the stage that owns it."""
 
 import difflib
-import re
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from brainmri.core.errors import ParamsError
 
@@ -21,22 +21,21 @@ S = TypeVar("S", bound=Section)
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML 1.1 as PyYAML reads it, but `1e-05` is a number, as it is in the YAML 1.2 that DVC writes."""
+def parse_yaml(text: str) -> Any:
+    """Return the content of a YAML text as DVC reads it, by the same library.
 
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
-)
+    That is YAML 1.2, in which `1e-3` is a number, and `yes` and `1:30` are text; a key may stand once.
+    """
+    return YAML(typ="safe").load(text)
 
 
 def read_yaml(path: Path) -> Any:
     """Return the content of a YAML file; raise `ParamsError` where there is none that can be read."""
     try:
-        return yaml.load(path.read_text(), _Loader)  # noqa: S506
+        return parse_yaml(path.read_text())
     except FileNotFoundError:
         raise ParamsError(f"{path}: no such file; run from the project's folder or name it with --params") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, YAMLError) as error:
         raise ParamsError(f"{path}: not a readable YAML file: {' '.join(str(error).split())}") from None
 
 

@@ -55,22 +55,6 @@ def _load(folder: Path, part: Path) -> Classifier:
     )
 
 
-def require_same_images(classifier: Classifier, folder: Path) -> None:
-    """Refuse images that were not made as those the model was trained on.
-
-    Raises
-    ------
-    ArtifactError
-        If classes or image params of `folder` differ from the model's.
-    """
-    made_with = read_json(folder / "preprocess.json")
-    if made_with != {"classes": classifier.classes, "params": classifier.image_params}:
-        raise ArtifactError(
-            f"{folder}: images should be made with the params the model was trained with "
-            f"({classifier.classes}, {classifier.image_params}), received {made_with}; run `dvc repro`"
-        )
-
-
 def class_probabilities(
     classifier: Classifier, images: np.ndarray, table: pd.DataFrame | None = None, calibrated: bool = True
 ) -> np.ndarray:

@@ -1,20 +1,45 @@
-"""The classifiers: each a plain function that returns an untrained `keras.Model`.
+"""The classifiers: each a plain function that returns an untrained `keras.Model`, and the one list of them.
+
+To add one: its function and a model of its params, both here; an entry in `ARCHITECTURES` and one in
+`ArchitectureParams`; and its section in `train` of params.yaml.
 
 Input: (N, S, S, C) float32 in [0, 1]; with `columns` above 0 a second input, (N, columns) float32, for metadata.
 Output: (N, K) float32 probabilities in the order of the data set's classes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Annotated, Any, Self
 
 import keras
 from keras import layers
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from brainmri.core.errors import InputError
+from brainmri.core.params import Section
 from brainmri.models import pretrained
+from brainmri.models.pretrained import Lite0Params
+
+Count = Annotated[int, Field(ge=1, le=4096)]
 
 # Backbones of keras.applications that take 0 to 255 and scale it themselves, so that one rule feeds them all.
 APPLICATIONS = ("ConvNeXtTiny", "EfficientNetB0", "EfficientNetV2B0", "MobileNetV3Large", "MobileNetV3Small")
+
+
+class CnnParams(Section):
+    """Of the plain network."""
+
+    filters: Annotated[list[Count], Field(min_length=1, max_length=6)]
+    pools: Annotated[list[Annotated[int, Field(ge=1, le=8)]], Field(min_length=1, max_length=6)]
+    kernel: Annotated[int, Field(ge=1, le=11)]
+    stride: Annotated[int, Field(ge=1, le=4)]
+    dense: Count
+
+    @model_validator(mode="after")
+    def _a_pool_for_each_convolution(self) -> Self:
+        if len(self.filters) != len(self.pools):
+            raise ValueError(f"as many pools as filters, here {len(self.filters)}")
+        return self
 
 
 def cnn(
@@ -39,6 +64,14 @@ def cnn(
         x = layers.MaxPooling2D(pool)(x)
     x = layers.Dense(dense, activation="relu")(layers.Flatten()(x))
     return _classifier(inputs, x, classes, dropout, columns, "cnn")
+
+
+class ResidualParams(Section):
+    """Of the residual network."""
+
+    widths: Annotated[list[Count], Field(min_length=1, max_length=6)]
+    depth: Annotated[int, Field(ge=1, le=20)]
+    patch: Annotated[int, Field(ge=1, le=16)]
 
 
 def residual(
@@ -68,6 +101,20 @@ def residual(
             inner = _convolution(_convolution(x, width, 3), width, 3, activation=None)
             x = layers.ReLU()(layers.add([x, inner]))
     return _classifier(inputs, layers.GlobalAveragePooling2D()(x), classes, dropout, columns, "residual")
+
+
+class ApplicationParams(Section):
+    """Of a backbone of `keras.applications`."""
+
+    name: str
+    weights: str | None
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in APPLICATIONS:
+            raise ValueError(f"one of {', '.join(APPLICATIONS)}")
+        return name
 
 
 def application(
@@ -137,8 +184,56 @@ def lite0(
     inputs = keras.Input(input_shape)
     x = inputs if input_shape[2] == 3 else layers.Conv2D(3, 1)(inputs)
     x = pretrained.enlarged(x, side)
-    backbone = pretrained.lite0(x.shape[1:], pretrained.imagenet_weights() if weights else None)
+    backbone = pretrained.lite0(x.shape[1:], pretrained.imagenet_weights("train.lite0.weights") if weights else None)
     return _classifier(inputs, layers.GlobalAveragePooling2D()(backbone(x)), classes, dropout, columns, "lite0")
+
+
+ARCHITECTURES: dict[str, Callable[..., keras.Model]] = {
+    "residual": residual,
+    "cnn": cnn,
+    "lite0": lite0,
+    "application": application,
+}
+
+
+class ArchitectureParams(Section):
+    """What the architectures take from section `train`: of each a section with its name."""
+
+    residual: ResidualParams
+    cnn: CnnParams
+    lite0: Lite0Params
+    application: ApplicationParams
+
+
+def _known(name: str) -> str:
+    if name not in ARCHITECTURES:
+        raise ValueError(f"one of {', '.join(ARCHITECTURES)}")
+    return name
+
+
+ArchitectureName = Annotated[str, AfterValidator(_known)]  # in params
+
+
+def build(
+    name: str, params: ArchitectureParams, input_shape: tuple[int, int, int], classes: int, dropout: float, columns: int
+) -> keras.Model:
+    """Build one of `ARCHITECTURES` with its own params.
+
+    Raises
+    ------
+    InputError
+        If no pixel of the image is left after its steps; see also the architecture.
+    """
+    own: dict[str, Any] = params.model_dump()[name]
+    try:
+        return ARCHITECTURES[name](input_shape, classes, **own, dropout=dropout, columns=columns)
+    except ValueError as error:
+        message = str(error)  # where a layer's call fails, Keras puts a line before its reason, which it prints bold
+        reason = (message.partition("\x1b[1m")[2] or message).partition("\n")[0].removesuffix("\x1b[0m")
+        raise InputError(
+            f"train: the network should leave at least a pixel of an image of {input_shape[:2]} px, received "
+            f"{name} with {own} ({reason}); use fewer or smaller steps or a larger preprocess.size"
+        ) from None
 
 
 def _convolution(

@@ -4,69 +4,18 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from brainmri.core.params import Section, Seed
-from brainmri.models.classifier_networks import APPLICATIONS
+from brainmri.core.params import Seed
+from brainmri.models.classifier_networks import ArchitectureName, ArchitectureParams, Count
 from brainmri.models.columns import NUMBERS, WORDS
 from brainmri.models.training import Plan
 
-Count = Annotated[int, Field(ge=1, le=4096)]
 
-
-class Cnn(Section):
-    """The plain network."""
-
-    filters: Annotated[list[Count], Field(min_length=1, max_length=6)]
-    pools: Annotated[list[Annotated[int, Field(ge=1, le=8)]], Field(min_length=1, max_length=6)]
-    kernel: Annotated[int, Field(ge=1, le=11)]
-    stride: Annotated[int, Field(ge=1, le=4)]
-    dense: Count
-
-    @model_validator(mode="after")
-    def _a_pool_for_each_convolution(self) -> Self:
-        if len(self.filters) != len(self.pools):
-            raise ValueError(f"as many pools as filters, here {len(self.filters)}")
-        return self
-
-
-class Residual(Section):
-    """The residual network."""
-
-    widths: Annotated[list[Count], Field(min_length=1, max_length=6)]
-    depth: Annotated[int, Field(ge=1, le=20)]
-    patch: Annotated[int, Field(ge=1, le=16)]
-
-
-class Application(Section):
-    """A backbone of `keras.applications`."""
-
-    name: str
-    weights: str | None
-
-    @field_validator("name")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        if name not in APPLICATIONS:
-            raise ValueError(f"one of {', '.join(APPLICATIONS)}")
-        return name
-
-
-class Lite0(Section):
-    """EfficientNet-Lite0."""
-
-    weights: Literal["imagenet"] | None
-    side: Annotated[int, Field(ge=32, le=1024, multiple_of=32)] | None
-
-
-class ClassifierParams(Section):
+class ClassifierParams(ArchitectureParams):
     """The whole section."""
 
     seed: Seed
     repeats: Annotated[int, Field(ge=1, le=100)]
-    architecture: Literal["residual", "cnn", "lite0", "application"]
-    residual: Residual
-    cnn: Cnn
-    lite0: Lite0
-    application: Application
+    architecture: ArchitectureName
     dropout: Annotated[float, Field(ge=0, lt=1)]
     metadata: list[str]
     variants: Literal["fresh", "stored"]

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from brainmri.core.errors import InputError
+
 # What may be chosen: figures of the scan, never who it is of, what it is called or which set it came from.
 NUMBERS = (
     *("voxel_row_mm", "voxel_col_mm", "height_px", "width_px"),
@@ -16,8 +18,24 @@ WORDS = ("plane", "mode")
 Encoding = list[dict[str, Any]]  # one entry a column; what `encode` needs, as it stands in a model's folder
 
 
+def without_values(table: pd.DataFrame, columns: Sequence[str]) -> list[str]:
+    """Return those of `columns` that no row has a value for."""
+    return [name for name in columns if not (table[name] != "" if name in WORDS else table[name].notna()).any()]
+
+
 def fit_encoding(table: pd.DataFrame, columns: Sequence[str]) -> Encoding:
-    """Learn from training rows how to write `columns`: mean and spread of numbers, the values of words."""
+    """Learn from training rows how to write `columns`: mean and spread of numbers, the values of words.
+
+    Raises
+    ------
+    InputError
+        If no row has a value for one of them: there is nothing to learn from it.
+    """
+    if lacking := without_values(table, columns):
+        raise InputError(
+            "train.metadata: every column should have a value in one training image at least, received none of "
+            f"{', '.join(lacking)}; leave it out"
+        )
     encoding: Encoding = []
     for name in columns:
         if name in WORDS:
@@ -25,7 +43,7 @@ def fit_encoding(table: pd.DataFrame, columns: Sequence[str]) -> Encoding:
         else:
             values = table[name].to_numpy(float)
             values = values[np.isfinite(values)]
-            mean, spread = (float(values.mean()), float(values.std())) if len(values) else (0.0, 0.0)
+            mean, spread = float(values.mean()), float(values.std())
             encoding.append({"column": name, "mean": mean, "sd": spread if spread > 0 else 1.0})
     return encoding
 

@@ -1,13 +1,15 @@
-"""Write and read `.keras` files: the same bytes for the same model, and safe mode only."""
+"""Write and read `.keras` files: the same bytes for the same model, safe mode only; and what images a model is for."""
 
 import json
 import re
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import keras
 
 from brainmri.core.errors import ArtifactError
+from brainmri.core.files import read_json
 
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 
@@ -15,10 +17,11 @@ _FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 def save_model(model: keras.Model, path: Path) -> None:
     """Save a model without what Keras adds from the moment: the date, the zip's times, and object addresses.
 
-    `shared_object_id` in config.json is the address of a Python object; it is renumbered in order of appearance.
+    `shared_object_id` in config.json is the address of a Python object; it is renumbered in order of appearance. The
+    optimiser is left out: its moments are twice the weights and of no use to prediction.
     """
     original = path.with_name(f".{path.stem}.original.keras")
-    model.save(original)
+    keras.Model(model.input, model.output, name=model.name).save(original)
     with zipfile.ZipFile(original) as source, zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as target:
         for name in sorted(source.namelist()):
             content = source.read(name)
@@ -43,6 +46,31 @@ def load_model(path: Path) -> keras.Model:
     except (ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
         reason = "no such file" if not path.exists() else " ".join(str(error).split())[:200]
         raise ArtifactError(f"{path}: not a loadable Keras model: {reason}; run `dvc repro train`") from None
+
+
+def require_same_images(folder: Path, image_params: dict[str, Any], classes: list[str] | None = None) -> None:
+    """Refuse the images of a folder that were not made as those a model was trained on.
+
+    Parameters
+    ----------
+    image_params : dict
+        The model's.
+    classes : list of str, optional
+        The model's, where it tells classes apart.
+
+    Raises
+    ------
+    ArtifactError
+        If the image params of `folder`, or its classes, differ from the model's.
+    """
+    received = read_json(folder / "preprocess.json")
+    expected = {"params": image_params} | ({} if classes is None else {"classes": classes})
+    differing = {key: received.get(key) for key, value in expected.items() if received.get(key) != value}
+    if differing:
+        raise ArtifactError(
+            f"{folder}: images should be made with the params the model was trained with "
+            f"({ {key: expected[key] for key in differing} }), received {differing}; run `dvc repro`"
+        )
 
 
 def _renumbered(config: str) -> str:

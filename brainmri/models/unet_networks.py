@@ -1,4 +1,6 @@
-"""The networks of the U-Net: each a plain function that returns an untrained `keras.Model`.
+"""The networks of the U-Net: for each encoder a plain function that returns an untrained `keras.Model`.
+
+To add one: its function, an entry in `ENCODERS`, and where it takes params of its own one in `EncoderParams`.
 
 Input: (N, S, S, C) float32 in [0, 1]. Output: (N, S, S, 1) float32, the probability that a pixel is tumour.
 
@@ -12,13 +14,17 @@ References
 .. [2] He et al. 2016, doi:10.1109/CVPR.2016.90
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Annotated
 
 import keras
 from keras import layers, ops
+from pydantic import AfterValidator
 
 from brainmri.core.errors import InputError
+from brainmri.core.params import Section
 from brainmri.models import pretrained
+from brainmri.models.pretrained import Lite0Params
 
 LITE0_SKIPS = 4  # grids of EfficientNet-Lite0 above its last, from half the side of the image on
 
@@ -84,15 +90,41 @@ def lite0(
     inputs = keras.Input(input_shape)
     x = inputs if input_shape[2] == 3 else layers.Conv2D(3, 1)(inputs)
     x = pretrained.enlarged(x, side)
-    encoder = pretrained.lite0(x.shape[1:], pretrained.imagenet_weights() if weights else None)
+    given = pretrained.imagenet_weights("train_unet.lite0.weights") if weights else None
+    encoder = pretrained.lite0(x.shape[1:], given)
     last = {layer.output.shape[1]: layer.output for layer in encoder.layers}  # on each grid, by its side
     sides = [x.shape[1] // 2**halvings for halvings in range(1, LITE0_SKIPS + 2)]
-    *given, x = keras.Model(encoder.input, [last[side] for side in sides], name="encoder")(x)
-    skips = [_convolution(skip, width, kernel=1) for skip, width in zip(given, widths, strict=True)]
+    *finer, x = keras.Model(encoder.input, [last[side] for side in sides], name="encoder")(x)
+    skips = [_convolution(skip, width, kernel=1) for skip, width in zip(finer, widths, strict=True)]
     answer = _decoder(x, skips, dropout)
     if side is not None:
         answer = ops.image.resize(answer, input_shape[:2])
     return keras.Model(inputs, answer, name="unet_lite0")
+
+
+ENCODERS: dict[str, Callable[..., keras.Model]] = {"plain": plain, "lite0": lite0}
+
+
+class EncoderParams(Section):
+    """What the encoders take from section `train_unet`: a section with the name of each that takes any."""
+
+    lite0: Lite0Params
+
+
+def _known(name: str) -> str:
+    if name not in ENCODERS:
+        raise ValueError(f"one of {', '.join(ENCODERS)}")
+    return name
+
+
+EncoderName = Annotated[str, AfterValidator(_known)]  # in params
+
+
+def build(
+    encoder: str, params: EncoderParams, input_shape: tuple[int, int, int], widths: Sequence[int], dropout: float
+) -> keras.Model:
+    """Build the U-Net with one of `ENCODERS` and its own params; the errors are the encoder's."""
+    return ENCODERS[encoder](input_shape, widths, dropout, **params.model_dump().get(encoder, {}))
 
 
 def mean(unets: Sequence[keras.Model]) -> keras.Model:

@@ -106,18 +106,6 @@ def simulate(params: PhantomParams) -> Iterator[SourceImage]:
                     yield _copy(twin, image, patient.jpeg_quality)
 
 
-def original_of(path: str) -> str | None:
-    """Return the file name, without folder, of the image that `path` was copied from; None if it is no planted twin.
-
-    A twin is called as its original with `_twin` at the end, in the folder of its own split:
-    `Testing/glioma/p0012_axial_1_twin.jpg` is a copy of `Training/glioma/p0012_axial_1.jpg`. Names are unique in the
-    set.
-    """
-    name = path.rsplit("/", 1)[-1]
-    stem, dot, suffix = name.rpartition(".")
-    return stem.removesuffix(TWIN) + dot + suffix if stem.endswith(TWIN) else None
-
-
 def draw_patient(rng: np.random.Generator, params: PhantomParams, split: str, index: int) -> Patient:
     """Draw patient number `index` of a split; the classes take turns, so that each has a quarter."""
     label = CLASSES[index % len(CLASSES)]

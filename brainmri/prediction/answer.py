@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 
 from brainmri.core.errors import ParamsError
-from brainmri.core.labels import NO_TUMOUR
+from brainmri.core.labels import NO_TUMOUR, NOT_CLINICAL
 from brainmri.prediction import volume_answers, volume_measures
 from brainmri.prediction.inputs import Input, Named, read_one
 from brainmri.prediction.trained_models import Models
-from brainmri.prediction.volume_measures import NOT_CLINICAL, Measures
+from brainmri.prediction.volume_measures import Measures
 from brainmri.preprocessing.images import ImageParams
 from brainmri.preprocessing.native import from_square, levels_from_square
 from brainmri.preprocessing.scans import scan_of

@@ -1,13 +1,14 @@
 """What there is to answer for in a path or an upload: pictures, DICOM series, NIfTI files, one after another.
 
-Files without an image in them are counted by kind, never passed over in silence. Nothing that names a person is read
-(see `dicom` and `nifti`); names of files and folders are the caller's own and come back as they are.
+Files without an image in them, and what the command wrote itself, are counted by kind, never passed over in silence.
+Nothing that names a person is read (see `dicom` and `nifti`); names of files and folders are the caller's own and come
+back as they are.
 """
 
 import io
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -27,6 +28,7 @@ from brainmri.sources.slicing import Volume, from_dicom, from_nifti
 Named = tuple[str, bytes]  # a file's name and content, such as an upload's
 File = tuple[str, Callable[[], bytes]]  # its name, and how to read it
 
+RESULTS = ("masks", "overlays", "results.csv", "results.jsonl")  # what `brainmri predict --out` writes to a folder
 MAX_PIXELS = 2**26  # of a picture; a file of kilobytes may announce a thousand times as many
 T = TypeVar("T")
 
@@ -58,7 +60,7 @@ class Found:
     """What a source holds."""
 
     items: list[Item]  # by name
-    ignored: dict[str, int]  # files without an image, by kind
+    ignored: dict[str, int]  # files without a scan, by kind
 
 
 @contextmanager
@@ -151,10 +153,14 @@ def _file(where: str, head: bytes, data: Callable[[], bytes]) -> Item:
 def _listed(archive: archives.Archive) -> Found:
     items: list[tuple[str, Callable[[str], list[Input]]]] = []
     series: dict[str, list[File]] = {}
+    answers = _answers(archive.files)
     ignored: Counter[str] = Counter()
     for name in tqdm(archive.files, "look", unit=" files", mininterval=1, delay=1):
         where, read = f"{archive.path}/{name}", partial(archive.read, name)
-        if nifti.is_nifti(name) and not layouts.ignored_as(name):
+        if name in answers:
+            # Of the folder that this run writes to, hidden until it is whole, there is nothing to say.
+            ignored["files of earlier answers"] += layouts.ignored_as(name) != "hidden"
+        elif nifti.is_nifti(name) and not layouts.ignored_as(name):
             items.append((where, partial(_nifti, read)))
         elif name.lower().endswith(layouts.IMAGE_SUFFIXES) and not layouts.ignored_as(name):
             items.append((where, partial(_picture, read)))
@@ -172,7 +178,21 @@ def _listed(archive: archives.Archive) -> Found:
             ignored[layouts.ignored_as(name)] += 1
     items += [(name, partial(_dicom, files)) for name, files in _named(list(series.values()))]
     items.sort(key=lambda item: item[0])
-    return Found([Item(name, partial(read, name)) for name, read in _distinct(items)], dict(sorted(ignored.items())))
+    counts = {kind: count for kind, count in sorted(ignored.items()) if count}
+    return Found([Item(name, partial(read, name)) for name, read in _distinct(items)], counts)
+
+
+def _answers(files: Sequence[str]) -> set[str]:
+    """Return the files that `brainmri predict` wrote in earlier runs: masks and overlays look like scans."""
+    folders = {name.removesuffix("results.jsonl") for name in files if f"/{name}".endswith("/results.jsonl")}
+    found = set()
+    for name in files:
+        parts = name.split("/")
+        if any(
+            "".join(f"{part}/" for part in parts[:at]) in folders and parts[at] in RESULTS for at in range(len(parts))
+        ):
+            found.add(name)
+    return found
 
 
 def _refused(reason: str, name: str) -> list[Input]:

@@ -19,14 +19,14 @@ from tqdm import tqdm
 
 from brainmri.core.errors import InputError
 from brainmri.core.files import new_directory, write_table
+from brainmri.core.labels import NOT_CLINICAL
 from brainmri.prediction.answer import Answer, answer, as_dict
-from brainmri.prediction.inputs import Input, opened
+from brainmri.prediction.inputs import RESULTS, Input, opened
 from brainmri.prediction.overlays import extent, overlay
 from brainmri.prediction.trained_models import Models
-from brainmri.prediction.volume_measures import NOT_CLINICAL, write_mask
+from brainmri.prediction.volume_measures import write_mask
 from brainmri.segmentation.methods import NONE, require_method
 
-RESULTS = ("masks", "overlays", "results.csv", "results.jsonl")  # what stands in a folder of results
 LONGEST = 120  # letters of a written file's name, without its ending
 
 Outcome = Answer | tuple[str, str]  # or the name of what could not be read, and why
@@ -88,7 +88,7 @@ def outcomes(path: Path, models: Models, method: str, gate: bool) -> Iterator[Ou
                     yield _timed(scan, read, models, method, gate)
             if found.ignored and found.items:
                 kinds = ", ".join(f"{count} {kind}" for kind, count in found.ignored.items())
-                tqdm.write(f"warning: {path}: ignored what is no image: {kinds}", file=sys.stderr)
+                tqdm.write(f"warning: {path}: ignored what is no scan: {kinds}", file=sys.stderr)
     except InputError as error:
         yield str(path), str(error)
 

@@ -12,10 +12,9 @@ from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist
 
 from brainmri.core.errors import InputError
+from brainmri.core.labels import NOT_CLINICAL
 from brainmri.sources import nifti
 from brainmri.sources.slicing import Volume
-
-NOT_CLINICAL = "Not for clinical use"
 
 
 @dataclass(frozen=True)

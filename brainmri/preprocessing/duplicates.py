@@ -44,8 +44,8 @@ def thumbnail(square: np.ndarray) -> np.ndarray:
 def centred_thumbnail(window: np.ndarray) -> np.ndarray:
     """Return the `thumbnail` of a picture that was moved and scaled by its own centre of mass and spread.
 
-    `window` is (S, S) uint8 whose background is 0, as the windows of `images.windowed` have it; a constant one gives
-    zeros.
+    `window` is (S, S) uint8 whose background is 0, as the windows of `images.window_table` leave it; a constant one
+    gives zeros.
     """
     if window.min() == window.max():
         return np.zeros(SIDE**2, np.float32)

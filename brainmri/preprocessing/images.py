@@ -235,7 +235,7 @@ def level_counts(image: np.ndarray, inside: np.ndarray | None = None) -> np.ndar
 def window_table(
     square: np.ndarray, counts: np.ndarray, params: ImageParams, own: tuple[float, float] | None = None
 ) -> np.ndarray:
-    """Return what becomes of each level in each window, shape (C, 256) or (C, 65536), uint8.
+    """Return what becomes of each level in each window: its low percentile 0, its high one 255, clipped outside.
 
     Parameters
     ----------
@@ -244,7 +244,13 @@ def window_table(
         Its `level_counts` inside the head; not used where `window_source` is `frame`.
     params : ImageParams
     own : pair of float, optional
-        See `windowed`.
+        The levels that the scan's own file shows as black and white. They replace the first window where
+        `window_source` is `dicom`; a scan without keeps its percentiles.
+
+    Returns
+    -------
+    ndarray, shape (C, 256) or (C, 65536), uint8
+        A window without width (a constant image) gives 0 throughout.
     """
     reached = np.cumsum(level_counts(square) if params.window_source == "frame" else counts)
     bounds = reached.searchsorted(np.maximum(np.array(params.windows) * (reached[-1] / 100), 1))  # (C, 2)
@@ -260,26 +266,3 @@ def apply_table(square: np.ndarray, table: np.ndarray) -> np.ndarray:
     if square.dtype == np.uint16:
         return np.take(table.T, square, axis=0)
     return cv2.merge([cv2.LUT(square, row) for row in table]).reshape(*square.shape, len(table))
-
-
-def windowed(
-    square: np.ndarray, inside: np.ndarray, params: ImageParams, own: tuple[float, float] | None = None
-) -> np.ndarray:
-    """Apply every window: its low percentile becomes 0, its high one 255, what lies outside is clipped.
-
-    Parameters
-    ----------
-    square : ndarray, shape (S, S), uint8 or uint16
-    inside : ndarray, shape (S, S), bool
-        The head. Where it is empty, or `window_source` is `frame`, the percentiles are of the whole frame.
-    params : ImageParams
-    own : pair of float, optional
-        The levels that the scan's own file shows as black and white. They replace the first window where
-        `window_source` is `dicom`; a scan without keeps its percentiles.
-
-    Returns
-    -------
-    ndarray, shape (S, S, C), uint8
-        One channel a window. A window without width (a constant image) gives 0 throughout.
-    """
-    return apply_table(square, window_table(square, level_counts(square, inside), params, own))

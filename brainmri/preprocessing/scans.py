@@ -62,7 +62,7 @@ def read_scan(
 ) -> Scan:
     """Decode an image file and its mask, if it has one, and bring both to the square grid.
 
-    `own_window` is that of the scan's own file, see `images.windowed`.
+    `own_window` is that of the scan's own file, see `images.window_table`.
 
     Raises
     ------

@@ -4,7 +4,6 @@ Everything is looked at, also after something was found for which a run would be
 """
 
 import io
-import re
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, redirect_stderr
 from dataclasses import replace
@@ -19,12 +18,12 @@ from tqdm import tqdm
 from brainmri.core import shards
 from brainmri.core.errors import InputError
 from brainmri.core.files import write_table
+from brainmri.core.labels import NOT_CLINICAL
 from brainmri.core.manifest import read_manifest
 from brainmri.core.params import load
-from brainmri.prediction.volume_measures import NOT_CLINICAL
 from brainmri.preprocessing import leakage
 from brainmri.preprocessing.scans import Scans, read_scans
-from brainmri.sources import archives, dicom, expand, local, nifti, slicing
+from brainmri.sources import archives, dicom, expand, layouts, local, nifti, slicing
 from stages import fetch, preprocess
 
 T = TypeVar("T")
@@ -33,7 +32,7 @@ LISTED = 10  # of each kind of finding, in the text; JSON has them all
 
 
 def check(paths: Sequence[Path], params: Path) -> dict[str, Any]:
-    """Look at one set of each kind: class folders, numbered slices with masks, a manifest CSV.
+    """Look at one set of each kind: classes and masks in one of the known layouts, a manifest CSV.
 
     Parameters
     ----------
@@ -98,8 +97,7 @@ def _kind(path: Path) -> str:
     if path.suffix.lower() == ".csv":
         return "manifest"
     with archives.opened(path) as archive:
-        numbered = any(re.search(r"(^|/)masks/[0-9]+\.[^/]+$", name, re.IGNORECASE) for name in archive.files)
-    return "masks" if numbered else "classes"
+        return layouts.layout_of(archive.files).kind
 
 
 def _tried(step: Callable[[], T], refused: list[str]) -> T | None:

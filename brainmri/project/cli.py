@@ -4,14 +4,16 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 from brainmri.core.errors import ArtifactError, InputError, ParamsError, exit_on_error
 from brainmri.core.files import read_json
+from brainmri.core.labels import NOT_CLINICAL
 from brainmri.core.params import Section, load
 from brainmri.project import lock, reproducibility, results
-from brainmri.project.machine import processor
 
 
 def models() -> dict[str, type[Section]]:
@@ -69,13 +71,13 @@ def compare(args: argparse.Namespace) -> None:
     """Print what changed between two revisions; fail where a score fell by more than was allowed."""
     # Here and not at the top: DVC, pandas and SciPy take a second to import.
     from brainmri.comparison.compare import compared
-    from brainmri.comparison.compare_markdown import as_markdown
+    from brainmri.comparison.compare_document import as_blocks, as_comment
     from brainmri.comparison.regression import require_comparable, require_no_drop
     from brainmri.comparison.revisions import read_revisions
 
     a, b = read_revisions(args.root, [args.rev_a, args.rev_b], args.names)
     result = compared(a, b, args.seed, args.bootstrap)
-    text = as_markdown(result, args.fail_on_drop)
+    text = as_comment(as_blocks(result, args.fail_on_drop))
     print(json.dumps(result, indent=2, sort_keys=True, allow_nan=False) + "\n" if args.json else text, end="")
     if args.out is not None:
         from brainmri.comparison.compare_report import write_report  # matplotlib takes a second more
@@ -101,7 +103,7 @@ def same_bits(args: argparse.Namespace) -> None:
         return
     # Here and not at the top: DVC, pandas and SciPy take a second to import.
     from brainmri.comparison.compare import compare
-    from brainmri.comparison.compare_markdown import as_markdown
+    from brainmri.comparison.compare_document import as_blocks, as_comment
 
     results_file = args.root / "results/phantom.json"
     recorded = read_json(results_file).get("machine") if results_file.exists() else None
@@ -109,9 +111,9 @@ def same_bits(args: argparse.Namespace) -> None:
         f"\nFrom the same code, params and data as the commit's run, {', '.join(origin.stage for origin in origins)} "
         "wrote other bytes, so the processor, the number of threads or the versions must differ. "
         + (f"The recorded default run had {recorded}. " if recorded else "")
-        + f"This is {processor()}. The metrics, with intervals:\n"
+        + f"This is {reproducibility.processor()}. The metrics, with intervals:\n"
     )
-    print(as_markdown(compare(args.root, "HEAD")), end="")
+    print(as_comment(as_blocks(compare(args.root, "HEAD"))), end="")
 
 
 def share(args: argparse.Namespace) -> None:
@@ -145,7 +147,7 @@ def suspects(args: argparse.Namespace) -> None:
     print(f"{len(found)} labels to look at ({by_class or 'none'}): {args.out / 'suspects.csv'} and suspects.png")
     print(
         "Look at each before you act on it. To leave one out, add a line with its image_id and your reason to "
-        "exclude.csv, such as\n    0123456789ab,label looks wrong\nand run `dvc repro`."
+        f"{args.root / 'exclude.csv'}, such as\n    0123456789ab,label looks wrong\nand run `dvc repro`."
     )
 
 
@@ -193,13 +195,34 @@ def check(args: argparse.Namespace) -> None:
         raise InputError("a run would be refused, see above")
 
 
+class InProject(NamedTuple):
+    """The default of a path: a place in the project's folder, which `--root` names. Paths that are typed are not."""
+
+    place: str
+
+
 def main() -> None:
     """Run the `brainmri` command."""
-    parser = argparse.ArgumentParser(prog="brainmri", description="Not for clinical use.")
-    parser.add_argument("--root", type=Path, default=Path(), help="the project's folder (default: this one)")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    args = parsed(sys.argv[1:])
+    exit_on_error(lambda: args.run(args))
+
+
+def parsed(words: Sequence[str]) -> argparse.Namespace:
+    """Return the arguments of a command line, paths that were not typed in the project's folder."""
+    args = parser().parse_args(words)
+    for name, value in vars(args).items():
+        if isinstance(value, InProject):
+            setattr(args, name, args.root / value.place)
+    return args
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of all subcommands; each has the function that runs it as `run`."""
+    top = argparse.ArgumentParser(prog="brainmri", description=f"{NOT_CLINICAL}.")
+    top.add_argument("--root", type=Path, default=Path(), help="the project's folder (default: this one)")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
     command = commands.add_parser("check-params", help="check every section of params.yaml")
-    command.add_argument("--params", type=Path, default=Path("params.yaml"))
+    command.add_argument("--params", type=Path, default=InProject("params.yaml"))
     command.set_defaults(run=check_params)
     command = commands.add_parser("verify-lock", help="check that dvc.yaml and dvc.lock are true to the code")
     command.add_argument("--write", action="store_true", help="first write the deps that are code")
@@ -212,7 +235,7 @@ def main() -> None:
     command = commands.add_parser("same-bits", help="say so where the run here wrote other bits than the commit's")
     command.set_defaults(run=same_bits)
     command = commands.add_parser("record", help="keep this run's metrics, params, commit and versions as a result")
-    command.add_argument("name", help="how the README calls the run")
+    command.add_argument("name", help="how docs/results.md calls the run")
     command.add_argument("command_line", help="the command that made it, without private paths")
     command.add_argument("out", type=Path, help="JSON file to write, such as results/nickparvar-cnn.json")
     command.set_defaults(run=record)
@@ -240,7 +263,7 @@ def main() -> None:
         command.set_defaults(run=share, name=name)
     command = commands.add_parser("sweep", help="run a grid of params as experiments, and rank them on validation")
     command.add_argument("grid", help="such as 'train.dropout=0,0.2 train.learning_rate=0.001,0.002'")
-    command.add_argument("--out", type=Path, default=Path("sweep"), help="folder to write (default: sweep)")
+    command.add_argument("--out", type=Path, default=InProject("sweep"), help="folder to write (default: sweep)")
     command.set_defaults(run=sweep)
     command = commands.add_parser("suspects", help="list the training labels that may be wrong")
     command.add_argument("processed", type=Path, help="folder that preprocess wrote, such as data/processed")
@@ -254,10 +277,10 @@ def main() -> None:
     command.add_argument("train", type=Path, help="its training images, such as data/processed/train")
     command.add_argument("set", type=Path, help="folder, .zip, .tar or manifest CSV of images with classes")
     command.add_argument("--out", type=Path, required=True, help="JSON file to write")
-    command.add_argument("--name", help="how the README calls the result (default: made of the two names)")
+    command.add_argument("--name", help="how docs/results.md calls it (default: made of the two names)")
     command.add_argument("--twin-threshold", type=float, default=0.98, help="as in params.yaml (default: 0.98)")
     command.add_argument("--neighbour-threshold", type=float, default=0.94, help="likewise (default: 0.94)")
-    command.add_argument("--params", type=Path, default=Path("params.yaml"))
+    command.add_argument("--params", type=Path, default=InProject("params.yaml"))
     command.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
     command.add_argument("--bootstrap", type=int, default=1000, help="resamples (default: 1000)")
     command.set_defaults(run=external)
@@ -265,23 +288,24 @@ def main() -> None:
     command.add_argument(
         "paths", type=Path, nargs="+", metavar="PATH", help="pictures, DICOM, NIfTI, folders, archives"
     )
-    command.add_argument("--classifier", type=Path, default=Path("models/classifier"), help="folder that train wrote")
-    command.add_argument("--unet", type=Path, default=Path("models/unet"), help="folder that train_unet wrote")
+    command.add_argument(
+        "--classifier", type=Path, default=InProject("models/classifier"), help="folder that train wrote"
+    )
+    command.add_argument("--unet", type=Path, default=InProject("models/unet"), help="folder that train_unet wrote")
     command.add_argument(
         "--method", default="unet", help="of outlining: unet (the default), kmeans_brain, kmeans or none"
     )
     command.add_argument("--no-gate", dest="gate", action="store_false", help="outline where notumor is answered, too")
     command.add_argument("--json", action="store_true", help="a line of JSON a scan (default: a table)")
     command.add_argument("--out", type=Path, help="folder to write: masks, overlays, results.csv, results.jsonl")
-    command.add_argument("--params", type=Path, default=Path("params.yaml"), help="for the K-means methods alone")
+    command.add_argument("--params", type=Path, default=InProject("params.yaml"), help="for the K-means methods alone")
     command.set_defaults(run=predict)
     command = commands.add_parser("check", help="look at a set of images before hours of training")
     command.add_argument("paths", type=Path, nargs="+", metavar="SET", help="folder, .zip, .tar or manifest CSV")
     command.add_argument("--json", action="store_true", help="everything, as JSON (default: text)")
-    command.add_argument("--params", type=Path, default=Path("params.yaml"))
+    command.add_argument("--params", type=Path, default=InProject("params.yaml"))
     command.set_defaults(run=check)
-    args = parser.parse_args()
-    exit_on_error(lambda: args.run(args))
+    return top
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ def problems(root: Path, models: dict[str, type[Section]]) -> list[str]:
         The typed model of each section of `params.yaml`, under the section's name.
     """
     stages = read_yaml(root / "dvc.yaml")["stages"]
+    for stage in stages.values():
+        stage["deps"] = [_filled_in(dep, read_yaml(root / "params.yaml")) for dep in stage["deps"]]
     return [
         *_deps_problems(root, stages),
         *_cmd_problems(stages),
@@ -89,6 +91,16 @@ def write_deps(root: Path) -> list[str]:
         write_text(path, text)
     after = read_yaml(path)["stages"]
     return [name for name in stages if after[name]["deps"] != stages[name]["deps"]]
+
+
+def _filled_in(dep: str, params: dict[str, Any]) -> str:
+    """Return a dep with the params that stand in it, such as `${train.variants}`, as DVC reads it."""
+
+    def value(found: re.Match[str]) -> str:
+        section = params.get(found[1])
+        return str(section[found[2]]) if isinstance(section, dict) and found[2] in section else found[0]
+
+    return re.sub(r"\$\{(\w+)\.(\w+)\}", value, dep)
 
 
 def _outs(stage: dict[str, Any]) -> dict[str, dict[str, Any]]:

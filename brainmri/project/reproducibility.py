@@ -1,6 +1,7 @@
-"""Whether runs write the same bits: two clean clones of a commit, or the run in this folder and its commit's."""
+"""Whether runs write the same bits: two clean clones, or the run here and its commit's; and on what processor."""
 
 import os
+import platform
 import subprocess
 import sys
 import zipfile
@@ -8,10 +9,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
+from ruamel.yaml import YAML
 
 from brainmri.core.errors import ArtifactError, InputError, ParamsError
-from brainmri.core.params import read_yaml
+from brainmri.core.git import git
+from brainmri.core.params import parse_yaml, read_yaml
 
 # A set and networks so small that both runs are done in minutes; every stage still does all that it does.
 SMALL = (
@@ -29,6 +31,8 @@ SMALL = (
     "segment.bootstrap=100",
     "probe.bootstrap=100",
 )
+# Vector instructions on which the order of additions, and so the bits, may depend.
+FEATURES = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16")
 BLOCK = 2**20  # bytes compared at once
 
 
@@ -65,10 +69,10 @@ def verify(root: Path, settings: Sequence[str], place: Path) -> str:
     InputError
         If a clone cannot be made, or its run fails.
     """
-    commit = _git(root, "rev-parse", "HEAD").strip()
+    commit = git(root, "rev-parse", "HEAD")
     clones = [place / "first", place / "second"]
     for clone in clones:
-        _git(root, "clone", "--quiet", str(root.absolute()), str(clone))
+        git(root, "clone", "--quiet", str(root.absolute()), str(clone))
         change_params(clone / "params.yaml", settings)
         run(clone)
     if found := differences(*clones):
@@ -94,8 +98,8 @@ def change_params(path: Path, settings: Sequence[str]) -> None:
             section = section.get(part) if isinstance(section, dict) else None
         if not equals or not isinstance(section, dict) or name not in section:
             raise ParamsError(f"--set: should be a key of {path.name} and its value, key=value, received `{setting}`")
-        section[name] = yaml.safe_load(value)
-    path.write_text(yaml.safe_dump(params, sort_keys=False))
+        section[name] = parse_yaml(value)
+    YAML().dump(params, path)
 
 
 def run(clone: Path) -> None:
@@ -200,17 +204,21 @@ def changed_since_commit(root: Path) -> list[Origin]:
 
     None where the commit has no `dvc.lock`, or this folder.
     """
-    committed = subprocess.run(
-        ["git", "show", "HEAD:./dvc.lock"], cwd=root, capture_output=True, text=True, check=False
-    )
-    if committed.returncode or not (root / "dvc.lock").exists():
+    try:
+        committed = git(root, "show", "HEAD:./dvc.lock")
+    except InputError:
         return []
-    return origins(yaml.safe_load(committed.stdout)["stages"], read_yaml(root / "dvc.lock")["stages"])
+    if not (root / "dvc.lock").exists():
+        return []
+    return origins(parse_yaml(committed)["stages"], read_yaml(root / "dvc.lock")["stages"])
 
 
-def _git(root: Path, *words: str) -> str:
-    result = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=False)
-    if result.returncode:
-        reason = " ".join(result.stderr.split())
-        raise InputError(f"{root}: `git {' '.join(words)}` should work here, received: {reason}")
-    return result.stdout
+def processor() -> str:
+    """Return the processor's kind and model, how many cores this machine has, and the vector instructions it knows."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    facts = dict(reversed([[word.strip() for word in line.split(":", 1)] for line in lines if ":" in line]))
+    flags = facts.get("flags", "").split()
+    model = facts.get("model name") or platform.processor()
+    parts = [platform.machine(), model, f"{os.cpu_count()} cores", " ".join(name for name in FEATURES if name in flags)]
+    return ", ".join(filter(None, parts))

@@ -1,15 +1,19 @@
-"""Published runs, one JSON each in `results/`, and the tables that the README and `docs/results.md` make of them."""
+"""Published runs, one JSON each in `results/`, and the tables that the README and `docs/results.md` make of them.
 
-import subprocess
+Three rows stand in the README (`HEADLINE`), every run in `docs/results.md`.
+"""
+
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, NamedTuple
 
 from brainmri.core.errors import ArtifactError
 from brainmri.core.files import read_json, write_json
+from brainmri.core.git import git
 from brainmri.core.params import read_yaml
 from brainmri.project import lock
-from brainmri.project.machine import processor
-from brainmri.reporting import markdown
+from brainmri.project.reproducibility import processor
+from brainmri.reporting.documents import markdown_table
+from brainmri.reporting.formatting import NOT_DEFINED, number, score, with_ends
 from brainmri.scoring import assessment
 from brainmri.segmentation.methods import METHODS
 
@@ -17,6 +21,26 @@ METRICS = ("data", "probe", "classify", "segment")
 PARTS = {**assessment.PARTS, "whole": "all"}  # the columns are narrow
 PROBES = ("Nearest neighbour", "Metadata alone")
 BEGIN, END = "<!-- results: made by `brainmri readme` -->", "<!-- /results -->"
+
+
+class Headline(NamedTuple):
+    """A row of the README: what was scored, and the file of `results/` whose figures stand in it."""
+
+    title: str
+    patients: str  # which patients of the test images the network has seen in training
+    file: str | None  # None where nothing is measured yet
+
+
+HEADLINE = (
+    Headline("simulated set: the default run, `make repro`", "none, all are known", "phantom.json"),
+    Headline(
+        "public set, split as everyone scores it: Nickparvar (masks: Cheng), `lite0`, no test image's copy in training",
+        "yes: of 782 of the 787 images whose patient can be told",
+        "nickparvar-lite0-192.json",
+    ),
+    Headline("public set, unseen patients", "none", None),
+)
+NOT_MEASURED = "not yet measured by fold"
 
 
 def record(root: Path, name: str, command: str, out: Path) -> None:
@@ -27,7 +51,7 @@ def record(root: Path, name: str, command: str, out: Path) -> None:
     ArtifactError
         If the run's code differs from its commit, or its metrics from its dvc.lock: the numbers could not be repeated.
     """
-    changed = _git(root, "status", "--porcelain", "--", "*.py", "dvc.yaml", "requirements.lock")
+    changed = git(root, "status", "--porcelain", "--", "*.py", "dvc.yaml", "requirements.lock")
     if changed:
         raise ArtifactError(f"{root}: code should be committed before its run is recorded, received changes: {changed}")
     stale = lock.out_problems(root)
@@ -41,7 +65,7 @@ def record(root: Path, name: str, command: str, out: Path) -> None:
         {
             "name": name,
             "command": command,
-            "commit": _git(root, "rev-parse", "HEAD"),
+            "commit": git(root, "rev-parse", "HEAD"),
             "params": params,
             "versions": read_json(root / "models/classifier/versions.json"),
             "machine": processor(),
@@ -52,30 +76,65 @@ def record(root: Path, name: str, command: str, out: Path) -> None:
 
 def record_external(root: Path, name: str, command: str, result: dict[str, Any], out: Path) -> None:
     """Write `out`: the result of `external.score`, and how it was come by, as `tables` reads it."""
-    commit = _git(root, "rev-parse", "HEAD")
+    commit = git(root, "rev-parse", "HEAD")
     write_json(out, {"name": name, "command": command, "commit": commit, "result": result})
 
 
 def pages(root: Path) -> dict[Path, str]:
     """Return the text that each page with tables should have: that on disk, with its tables made from `results/`.
 
-    The README has a line a run, `docs/results.md` every part of the test set, every class and every method.
+    The README has the rows of `HEADLINE`; `docs/results.md` has every run, by part of the test set, class and method,
+    the scores on sets from elsewhere, and the commands.
     """
-    runs = [read_json(path) for path in sorted((root / "results").glob("*.json"))]
+    runs = {path.name: read_json(path) for path in sorted((root / "results").glob("*.json"))}
     others = [read_json(path) for path in sorted((root / "results").glob("external/*.json"))]
-    made = {"README.md": headline_tables(runs, others), "docs/results.md": full_tables(runs)}
+    made = {"README.md": headline_table(runs), "docs/results.md": all_tables(list(runs.values()), others)}
     return {root / name: with_tables(root / name, tables) for name, tables in made.items()}
 
 
-def headline_tables(runs: list[dict[str, Any]], others: list[dict[str, Any]]) -> str:
-    """Return the Markdown tables of every run, of scores on sets from elsewhere, and the commands that made them."""
-    made = [_headline(runs), _external(others), _dice_by_run(runs), _commands([*runs, *others])]
-    return "\n\n".join(part for part in made if part)
+def headline_table(runs: dict[str, dict[str, Any]]) -> str:
+    """Return the Markdown table of the rows of `HEADLINE`, from runs by the name of their file.
+
+    Raises
+    ------
+    ArtifactError
+        If the file of a row is missing.
+    """
+    header = ["Scored on", "Test patients seen in training", "Accuracy (95 % interval)", "Dice of the U-Net"]
+    return markdown_table(header, [_headline(row, runs) for row in HEADLINE])
 
 
-def full_tables(runs: list[dict[str, Any]]) -> str:
-    """Return the Markdown tables of every run by part of the test set, by class, and by method of segmentation."""
-    return "\n\n".join([_by_part(runs), _by_class(runs), _by_method(runs)])
+def _headline(row: Headline, runs: dict[str, dict[str, Any]]) -> list[str]:
+    if row.file is None:
+        return [row.title, row.patients, NOT_MEASURED, NOT_MEASURED]
+    if row.file not in runs:
+        raise ArtifactError(
+            f"results/{row.file}: should hold the run of the README's row {row.title!r}, received no such file; "
+            "record it with `brainmri record`, or name another in HEADLINE of brainmri/project/results.py"
+        )
+    metrics = runs[row.file]["metrics"]
+    return [row.title, row.patients, _accuracy(metrics["classify"], "whole"), _dice(metrics["segment"].get("unet", {}))]
+
+
+def _dice(scores: dict[str, Any]) -> str:
+    if "all" not in scores:
+        return ""
+    dice = scores["all"]["dice"]
+    return f"{_interval(dice['mean'], dice['mean_ci95'])} of {scores['images_with_tumour_mask']}"
+
+
+def all_tables(runs: list[dict[str, Any]], others: list[dict[str, Any]]) -> str:
+    """Return every table under a heading: runs, parts, classes, sets from elsewhere, outlines, and the commands."""
+    made = {
+        "Every run, in one line": _by_run(runs),
+        "Trained on one set, scored on another": _external(others),
+        "Outlines, in one line": _dice_by_run(runs),
+        "By part of the test set": _by_part(runs),
+        "By class": _by_class(runs),
+        "By method of outlining": _by_method(runs),
+        "The commands": _commands([*runs, *others]),
+    }
+    return "\n\n".join(f"## {title}\n\n{part}" for title, part in made.items() if part)
 
 
 def with_tables(page: Path, tables: str) -> str:
@@ -93,7 +152,7 @@ def with_tables(page: Path, tables: str) -> str:
     return f"{before}{BEGIN}\n\n{tables}\n\n{END}{after}"
 
 
-def _headline(runs: list[dict[str, Any]]) -> str:
+def _by_run(runs: list[dict[str, Any]]) -> str:
     """Return one row a run: the classifier on all test images and parts of them, beside what knows of no tumour."""
     rows = []
     for run in runs:
@@ -103,12 +162,12 @@ def _headline(runs: list[dict[str, Any]]) -> str:
                 run["name"],
                 *(_accuracy(classify, part) for part in PARTS),
                 _seeds(classify.get("repeats"), "whole"),
-                f"{classify['whole']['ece']:.3f}",
+                score(classify["whole"]["ece"]),
                 *_probes(run, "whole"),
             ]
         )
     accuracies = [f"Accuracy, {called}" for called in PARTS.values()]
-    return markdown.table(
+    return markdown_table(
         ["Run", *accuracies, "Mean of seeds ± SD", "ECE", "Nearest neighbour", "Metadata alone"], rows
     )
 
@@ -124,7 +183,7 @@ def _probes(run: dict[str, Any], part: str) -> list[str]:
     """Return the accuracies of the nearest neighbour and of metadata alone, empty where they were not measured."""
     probe = run["metrics"].get("probe", {})
     found = (probe.get(name, {}).get(part, {}).get("accuracy") for name in ("nearest_neighbour", "metadata"))
-    return ["" if value is None else f"{value:.3f}" for value in found]
+    return [number(value, absent="") for value in found]
 
 
 def _by_part(runs: list[dict[str, Any]]) -> str:
@@ -141,18 +200,19 @@ def _by_part(runs: list[dict[str, Any]]) -> str:
                         _interval(scores["accuracy"], ends["accuracy"]),
                         _seeds(classify.get("repeats"), part),
                         _interval(scores["macro"]["f1"], ends["macro"]["f1"]),
-                        f"{scores['ece']:.3f}",
+                        score(scores["ece"]),
                         *_probes(run, part),
                     ]
                 )
     header = ["Run", "Test images", "Accuracy", "Mean of seeds ± SD", "Macro F1", "ECE"]
-    return markdown.table([*header, *PROBES], rows)
+    return markdown_table([*header, *PROBES], rows)
 
 
 def _seeds(repeats: dict[str, Any] | None, part: str) -> str:
     if repeats is None or part not in repeats:
         return ""
-    return f"{repeats[part]['mean']['accuracy']:.3f} ± {repeats[part]['sd']['accuracy']:.3f} ({repeats['seeds']})"
+    mean, sd = (score(repeats[part][key]["accuracy"]) for key in ("mean", "sd"))
+    return f"{mean} ± {sd} ({repeats['seeds']})"
 
 
 def _external(runs: list[dict[str, Any]]) -> str:
@@ -165,7 +225,7 @@ def _external(runs: list[dict[str, Any]]) -> str:
             [run["name"], str(scores["images"]), dropped, _interval(scores["accuracy"], ends["accuracy"]), macro]
         )
     header = ["Trained on one set, scored on another", "Images", "Twins of training left out", "Accuracy", "Macro F1"]
-    return markdown.table(header, rows) if rows else ""
+    return markdown_table(header, rows) if rows else ""
 
 
 def _by_class(runs: list[dict[str, Any]]) -> str:
@@ -175,10 +235,10 @@ def _by_class(runs: list[dict[str, Any]]) -> str:
         for name, scores in classify["whole"]["classes"].items():
             free = classify.get("twin_free", {"classes": {}})["classes"].get(name, {"support": 0})
             f1 = _interval(scores["f1"], classify["ci95"]["whole"]["classes"][name]["f1"])
-            values = [_number(scores[key]) for key in ("precision", "recall", "auc")]
+            values = [score(scores[key]) for key in ("precision", "recall", "auc")]
             rows.append([run["name"], name, str(scores["support"]), *values, f1, str(free["support"])])
     header = ["Run", "Class", "Test images", "Precision", "Recall", "ROC AUC", "F1", "of which twin-free"]
-    return markdown.table(header, rows)
+    return markdown_table(header, rows)
 
 
 def _dice_by_run(runs: list[dict[str, Any]]) -> str:
@@ -190,7 +250,7 @@ def _dice_by_run(runs: list[dict[str, Any]]) -> str:
             parts = [scores["all"]["dice"] for scores in scored.values()]
             masked = str(scored["unet"]["images_with_tumour_mask"])
             rows.append([run["name"], masked, *(_interval(part["mean"], part["mean_ci95"]) for part in parts)])
-    return markdown.table(["Run", "Masks", *(f"Mean Dice, {method}" for method in METHODS)], rows) if rows else ""
+    return markdown_table(["Run", "Masks", *(f"Mean Dice, {method}" for method in METHODS)], rows) if rows else ""
 
 
 def _by_method(runs: list[dict[str, Any]]) -> str:
@@ -202,26 +262,13 @@ def _by_method(runs: list[dict[str, Any]]) -> str:
                 hd95, sensitivity = part["hd95"]["mean"], part["sensitivity"]["mean"]
                 dice = _interval(part["dice"]["mean"], part["dice"]["mean_ci95"])
                 masked = str(scores["images_with_tumour_mask"])
-                rows.append([run["name"], method, masked, dice, f"{hd95:.1f}", _number(sensitivity)])
-    return markdown.table(["Run", "Method", "Masks", "Mean Dice", "Mean HD95, px", "Mean sensitivity"], rows)
+                rows.append([run["name"], method, masked, dice, number(hd95, 1, NOT_DEFINED), score(sensitivity)])
+    return markdown_table(["Run", "Method", "Masks", "Mean Dice", "Mean HD95, px", "Mean sensitivity"], rows)
 
 
 def _commands(runs: list[dict[str, Any]]) -> str:
     return "\n".join(f"- {run['name']}: `{run['command']}` at commit `{run['commit'][:10]}`" for run in runs)
 
 
-def _number(value: float | None) -> str:
-    return "not defined" if value is None else f"{value:.3f}"
-
-
-def _interval(value: float | None, bounds: dict[str, float | None]) -> str:
-    if value is None or bounds["low"] is None or bounds["high"] is None:
-        return _number(value)
-    return f"{value:.3f} ({bounds['low']:.3f} to {bounds['high']:.3f})"
-
-
-def _git(root: Path, *words: str) -> str:
-    result = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=False)
-    if result.returncode:
-        raise ArtifactError(f"{root}: `git {' '.join(words)}` should work here, received: {result.stderr.strip()}")
-    return result.stdout.strip()
+def _interval(value: float | None, ends: dict[str, float | None]) -> str:
+    return with_ends(value, ends, NOT_DEFINED)

@@ -19,6 +19,8 @@ def changed(root: Path) -> str:
     params = load(root / "params.yaml", "fetch", fetch.Params)
     if params.source != "local" or not (root / "data/raw/manifest.csv").exists():
         return ""
+    places = {name: value and str(root / value) for name, value in params.local.model_dump().items()}
+    params = params.model_copy(update={"local": fetch.LocalParams(**places)})
     table = read_manifest(root / "data/raw")
     stored = {(row.set, row.path): (row.sha256, row.mask_sha256) for row in table.itertuples()}
     try:

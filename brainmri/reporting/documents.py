@@ -1,13 +1,15 @@
-"""A document as a list of blocks, and the same blocks as Markdown or as one self-contained HTML page."""
+"""A document as a list of blocks, and the same blocks as Markdown or as one self-contained HTML page.
+
+Text in blocks is plain, but for code, which stands in backticks. What Markdown or HTML would take for a sign of its own
+is made harmless here and nowhere else, so that a name from a file or a branch may hold anything.
+"""
 
 import base64
 import html
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
-
-from brainmri.reporting import markdown
 
 
 class Heading(NamedTuple):
@@ -17,8 +19,14 @@ class Heading(NamedTuple):
     level: int = 2
 
 
+class Lead(NamedTuple):
+    """The sentence to read if only one is."""
+
+    text: str
+
+
 class Text(NamedTuple):
-    """A paragraph; a strong one must not be overlooked."""
+    """A paragraph; a strong one is a warning."""
 
     text: str
     strong: bool = False
@@ -46,7 +54,16 @@ class Picture(NamedTuple):
     caption: str
 
 
-Block = Heading | Text | Items | Table | Picture
+class Commands(NamedTuple):
+    """Lines to type into a shell."""
+
+    lines: Sequence[str]
+
+
+Block = Heading | Lead | Text | Items | Table | Picture | Commands
+
+# Single backticks alone, as in CommonMark: of longer runs of them nobody knows where the code ends.
+CODE = re.compile(r"((?<!`)`(?!`)[^`]+`(?!`))")
 
 # Colours keep a contrast of 7 to 1 and more on both grounds (WCAG AAA); charts have a white ground of their own.
 STYLE = """\
@@ -62,6 +79,7 @@ a { color: var(--link); } a:focus-visible, [tabindex]:focus-visible { outline: 3
 h1 { font-size: 1.8rem; line-height: 1.2; margin: 1.5rem 0 .5rem; }
 h2 { font-size: 1.35rem; margin: 2.5rem 0 .5rem; border-bottom: 1px solid var(--line); padding-bottom: .25rem; }
 h3 { font-size: 1.1rem; margin: 1.5rem 0 .5rem; }
+.lead { font-size: 1.15rem; font-weight: 600; }
 .strong { border-left: .4rem solid var(--warn); background: var(--warn-ground); color: var(--warn); padding: .6rem 1rem;
   font-weight: 600; }
 p, li { max-width: 46rem; }
@@ -71,6 +89,7 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size
 caption { text-align: left; color: var(--soft); padding: .25rem 0 .5rem; }
 th, td { padding: .3rem .7rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
 thead th { background: var(--band); } tbody th { font-weight: 600; } tbody th, td { white-space: nowrap; }
+pre { overflow-x: auto; background: var(--band); padding: .6rem 1rem; }
 figure { margin: 1.25rem 0; } figcaption { color: var(--soft); font-size: .92rem; }
 img { max-width: 100%; height: auto; background: #ffffff; border: 1px solid var(--line); }
 tbody th { white-space: normal; min-width: 10rem; }
@@ -79,31 +98,58 @@ tbody th { white-space: normal; min-width: 10rem; }
 """
 
 
-def as_markdown(blocks: Sequence[Block], pictures: str) -> str:
-    """Return blocks as Markdown; `pictures` is the folder of the pictures as seen from the file, such as `../plots`."""
-    return "\n\n".join(_markdown(block, pictures) for block in blocks) + "\n"
+def as_markdown(blocks: Sequence[Block], pictures: str = "", below: int = 0) -> str:
+    """Return blocks as Markdown.
+
+    Parameters
+    ----------
+    pictures : str
+        The folder of the pictures as seen from the file, such as `../plots`; empty for the same folder.
+    below : int
+        How many levels of headings stand above this text where it will be put.
+    """
+    return "\n\n".join(_markdown(block, f"{pictures}/" if pictures else "", below) for block in blocks) + "\n"
 
 
-def _markdown(block: Block, pictures: str) -> str:
+def _markdown(block: Block, folder: str, below: int) -> str:
     match block:
         case Heading(text, level):
-            return f"{'#' * level} {_escaped(text)}"
-        case Text(text, strong):
-            return f"**{_escaped(text)}**" if strong else _escaped(text)
+            return f"{'#' * (level + below)} {_markdown_text(text)}"
+        case Lead(text) | Text(text, strong=True):
+            return f"**{_markdown_text(text)}**"
+        case Text(text):
+            return _markdown_text(text)
         case Items(entries):
-            return "\n".join(f"- {_escaped(entry)}" for entry in entries)
+            return "\n".join(f"- {_markdown_text(entry)}" for entry in entries)
         case Table(caption, header, rows):
-            cells = [[_escaped(cell) for cell in row] for row in rows]
-            return f"{_escaped(caption)}:\n\n" + markdown.table([_escaped(cell) for cell in header], cells)
+            return f"{_markdown_text(caption)}:\n\n{markdown_table(header, rows)}"
         case Picture(path, alt, caption):
-            return f"![{_escaped(alt)}]({pictures}/{path.name})\n\n{_escaped(caption)}"
+            return f"![{_markdown_text(alt)}]({folder}{path.name})\n\n{_markdown_text(caption)}"
+        case Commands(lines):
+            # No line can end the fence, because each begins with the prompt.
+            return "\n".join(["```console", *(f"$ {' '.join(line.split())}" for line in lines), "```"])
 
 
-def _escaped(text: str) -> str:
-    """Return text that cannot break a table, start a tag, or be taken for emphasis; code in backticks stays."""
-    parts = re.split(r"(`[^`]*`)", " ".join(text.split()))
-    plain = [part if at % 2 else re.sub(r"([\\*_\[\]<])", r"\\\1", part) for at, part in enumerate(parts)]
-    return "".join(plain).replace("|", r"\|")
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table of plain text as Markdown."""
+    lines = [[_markdown_text(cell) for cell in cells] for cells in (header, *rows)]
+    lines.insert(1, ["---"] * len(header))
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def _markdown_text(text: str) -> str:
+    """Return text that cannot break a table, start a tag or a link, mention a person, or be taken for emphasis.
+
+    An underscore inside a word emphasises nothing and stays; in code nothing does, but a bar would end a cell.
+    """
+    parts = CODE.split(" ".join(text.split()))
+    return "".join(part.replace("|", r"\|") if at % 2 else _plain_markdown(part) for at, part in enumerate(parts))
+
+
+def _plain_markdown(text: str) -> str:
+    text = re.sub(r"[\\`*\[|]|&(?=#?\w+;)|(?<![^\W_])_|_(?![^\W_])", r"\\\g<0>", text)
+    # Without a backslash, which would be seen where these two are written so once more, as a comment on GitHub does.
+    return re.sub(r"<(?!\s|$)", "&lt;", text).replace("@", "&#64;")  # before a space it is less than
 
 
 def as_html(blocks: Sequence[Block]) -> str:
@@ -113,53 +159,67 @@ def as_html(blocks: Sequence[Block]) -> str:
     """
     title = blocks[0].text if isinstance(blocks[0], Heading) else ""
     sections = [block.text for block in blocks if isinstance(block, Heading) and block.level == 2]
-    links = [f'<li><a href="#s{at}">{html.escape(text)}</a></li>' for at, text in enumerate(sections, start=1)]
+    links = [f'<li><a href="#s{at}">{_html_text(text)}</a></li>' for at, text in enumerate(sections, start=1)]
     body, at = [], 0
     for block in blocks[1:]:
         if isinstance(block, Heading) and block.level == 2:
             if at == 0:
                 body.append(f'<nav aria-label="Contents"><ul>{"".join(links)}</ul></nav>')
             at += 1
-            body.append(f'<h2 id="s{at}">{html.escape(block.text)}</h2>')
+            body.append(f'<h2 id="s{at}">{_html_text(block.text)}</h2>')
         else:
             body.append(_html(block))
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        # Even if a name got past the escaping, it could load and run nothing.
+        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:; '
+        "style-src 'unsafe-inline'\">\n"
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{html.escape(title)}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n"
         '<a class="skip" href="#main">Skip to the content</a>\n'
-        f'<main id="main">\n<h1>{html.escape(title)}</h1>\n' + "\n".join(body) + "\n</main>\n</body>\n</html>\n"
+        f'<main id="main">\n<h1>{_html_text(title)}</h1>\n' + "\n".join(body) + "\n</main>\n</body>\n</html>\n"
     )
 
 
 def _html(block: Block) -> str:
     match block:
         case Heading(text, level):
-            return f"<h{level}>{html.escape(text)}</h{level}>"
+            return f"<h{level}>{_html_text(text)}</h{level}>"
+        case Lead(text):
+            return f'<p class="lead">{_html_text(text)}</p>'
         case Text(text, strong):
-            return f'<p class="strong">{_inline(text)}</p>' if strong else f"<p>{_inline(text)}</p>"
+            return f'<p class="strong">{_html_text(text)}</p>' if strong else f"<p>{_html_text(text)}</p>"
         case Items(entries):
-            return "<ul>" + "".join(f"<li>{_inline(entry)}</li>" for entry in entries) + "</ul>"
-        case Table(caption, header, rows):
-            head = "".join(f'<th scope="col">{_inline(cell)}</th>' for cell in header)
-            lines = [
-                f'<tr><th scope="row">{_inline(first)}</th>' + "".join(f"<td>{_inline(c)}</td>" for c in rest) + "</tr>"
-                for first, *rest in rows
-            ]
-            # A wide table scrolls by itself on a narrow screen, and with the keyboard too.
-            return (
-                f'<div class="scroll" role="region" tabindex="0" aria-label="{html.escape(caption)}"><table>'
-                f"<caption>{_inline(caption)}</caption><thead><tr>{head}</tr></thead>"
-                f"<tbody>{''.join(lines)}</tbody></table></div>"
-            )
+            return "<ul>" + "".join(f"<li>{_html_text(entry)}</li>" for entry in entries) + "</ul>"
+        case Table():
+            return html_table(block)
         case Picture(path, alt, caption):
             data = base64.b64encode(path.read_bytes()).decode()
             return (
                 f'<figure><img src="data:image/png;base64,{data}" alt="{html.escape(alt)}">'
-                f"<figcaption>{_inline(caption)}</figcaption></figure>"
+                f"<figcaption>{_html_text(caption)}</figcaption></figure>"
             )
+        case Commands(lines):
+            typed = html.escape("\n".join(f"$ {line}" for line in lines))
+            return f'<pre tabindex="0"><code>{typed}</code></pre>'
 
 
-def _inline(text: str) -> str:
+def html_table(table: Table) -> str:
+    """Return a table that scrolls by itself on a narrow screen, and with the keyboard too."""
+    # An empty corner heads nothing.
+    head = "".join(f'<th scope="col">{_html_text(cell)}</th>' if cell else "<td></td>" for cell in table.header)
+    lines = [
+        f'<tr><th scope="row">{_html_text(first)}</th>' + "".join(f"<td>{_html_text(c)}</td>" for c in rest) + "</tr>"
+        for first, *rest in table.rows
+    ]
+    return (
+        f'<div class="scroll" role="region" tabindex="0" aria-label="{html.escape(table.caption)}"><table>'
+        f"<caption>{_html_text(table.caption)}</caption><thead><tr>{head}</tr></thead>"
+        f"<tbody>{''.join(lines)}</tbody></table></div>"
+    )
+
+
+def _html_text(text: str) -> str:
     """Return text for HTML; what stands in backticks becomes code."""
-    return re.sub(r"`([^`]*)`", r"<code>\1</code>", html.escape(text))
+    parts = [html.escape(part) for part in CODE.split(text)]
+    return "".join(f"<code>{part[1:-1]}</code>" if at % 2 else part for at, part in enumerate(parts))

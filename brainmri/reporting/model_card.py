@@ -11,12 +11,13 @@ from typing import Any
 
 import pandas as pd
 
+from brainmri.core import labels
 from brainmri.reporting import card_data, card_scores
 from brainmri.reporting.cases import CASES, cases
 from brainmri.reporting.documents import Block, Heading, Items, Picture, Table, Text
 from brainmri.reporting.formatting import number
 
-NOT_CLINICAL = "Not for clinical use. Nothing here has been tested for diagnosis."
+NOT_CLINICAL = f"{labels.NOT_CLINICAL}. Nothing here has been tested for diagnosis."
 SHOWS_SCANS = "This page shows scans. With real data they are pictures of people: do not publish it."
 
 Metrics = Mapping[str, Any]

@@ -1,13 +1,13 @@
-"""Understand the folder layouts of the known sets: from the names in an archive to what each image is.
+"""The folder layouts of the known sets: from the names in an archive to what each image is.
 
-Classes: `[wrapper/...][split/]class/image.jpg`, DICOM and NIfTI files also in folders below the class.
-Masks: `[wrapper/...]images/<n>.png` with `masks/<n>.png`.
-Wrapper folders, which packing tools add, are cut off, so that the same images get the same paths however packed.
+`LAYOUTS`, at the end, lists them: a new one is an entry there, with its functions above it. Wrapper folders, which
+packing tools add, are cut off, so that the same images get the same paths however packed.
 """
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from brainmri.core.errors import InputError
@@ -165,15 +165,14 @@ def _refuse_unpaired(archive: Archive, images: dict[int, str], masks: dict[int, 
             )
 
 
-def differences(images: list[SourceImage]) -> dict[str, dict[str, int]]:
-    """Compare the counts with those of the known set that spelling and layout tell; empty if equal or not known.
+def differences(images: list[SourceImage], expected: Mapping[str, int]) -> dict[str, dict[str, int]]:
+    """Compare the counts with those of the known set, as `Layout.expected` gives them; empty if equal or not known.
 
     Returns
     -------
     dict
         `{"train/notumor": {"expected": 1595, "found": 1591}}`; for masked slices the key is `pairs`.
     """
-    expected = _expected(images)
     found = Counter(f"{image.split}/{image.label}" if image.label else "pairs" for image in images)
     return {
         name: {"expected": expected[name], "found": found[name]}
@@ -182,12 +181,14 @@ def differences(images: list[SourceImage]) -> dict[str, dict[str, int]]:
     }
 
 
-def _expected(images: list[SourceImage]) -> dict[str, int]:
-    if {image.split for image in images} == {""}:
-        known = all(
-            1 <= image.number <= _CHENG_PAIRS and image.path.lower().endswith(IMAGE_SUFFIXES) for image in images
-        )
-        return {"pairs": _CHENG_PAIRS} if known else {}
+def _expected_pairs(images: list[SourceImage]) -> dict[str, int]:
+    known = all(1 <= image.number <= _CHENG_PAIRS and image.path.lower().endswith(IMAGE_SUFFIXES) for image in images)
+    return {"pairs": _CHENG_PAIRS} if known else {}
+
+
+def _expected_classes(images: list[SourceImage]) -> dict[str, int]:
+    if not all(image.split for image in images):
+        return {}
     if all(re.match("(Tr|Te)-", PurePosixPath(image.path).name) for image in images):
         counts = _NICKPARVAR
     elif all("_tumor/" in image.path for image in images):
@@ -197,3 +198,31 @@ def _expected(images: list[SourceImage]) -> dict[str, int]:
     return {
         f"{split}/{label}": count for split, row in counts.items() for label, count in zip(CLASSES, row, strict=True)
     }
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One way in which sets are laid out in folders."""
+
+    kind: str  # the key of `fetch.local` and `fetch.kaggle` that names such a set, and the set's name in the manifest
+    shape: str  # for people
+    recognised: Callable[[Sequence[str]], bool]  # by the names of an archive's files
+    images: Callable[[Archive], tuple[str, list[SourceImage]]]  # the wrapper folder and the images without bytes
+    expected: Callable[[list[SourceImage]], dict[str, int]]  # counts of the known set that it is; empty for another
+
+
+def _has_numbered_masks(files: Sequence[str]) -> bool:
+    return any(re.search(r"(^|/)masks/[0-9]+\.[^/]+$", name, re.IGNORECASE) for name in files)
+
+
+# The first that recognises an archive reads it; of each kind the last says what is wrong where none does.
+LAYOUTS = (
+    Layout("masks", "images/<number>.png with masks/<number>.png", _has_numbered_masks, mask_images, _expected_pairs),
+    Layout("classes", "[split/]class/image.jpg", lambda _: True, class_images, _expected_classes),
+)
+
+
+def layout_of(files: Sequence[str], kind: str = "") -> Layout:
+    """Return the layout of an archive with these files: of a kind if one is given, else of the first that fits."""
+    known = [layout for layout in LAYOUTS if kind in ("", layout.kind)]
+    return next((layout for layout in known if layout.recognised(files)), known[-1])

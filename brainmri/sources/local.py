@@ -53,24 +53,19 @@ def count(found: Iterable[Source]) -> int | None:
 
 
 @contextmanager
-def opened_classes(path: Path) -> Iterator[Source]:
-    """Open a set of class folders, as `layouts.class_images` and `archives.opened` describe it."""
+def opened_layout(path: Path, kind: str) -> Iterator[Source]:
+    """Open a set in one of the layouts of a kind, as `layouts.LAYOUTS` lists them; see `archives.opened`."""
     with archives.opened(path) as archive:
-        yield _source(archive, *layouts.class_images(archive))
+        yield _source(archive, layouts.layout_of(archive.files, kind))
 
 
-@contextmanager
-def opened_masks(path: Path) -> Iterator[Source]:
-    """Open a set of numbered slices with masks, as `layouts.mask_images` and `archives.opened` describe it."""
-    with archives.opened(path) as archive:
-        yield _source(archive, *layouts.mask_images(archive))
-
-
-def _source(archive: archives.Archive, wrapper: str, images: list[SourceImage]) -> Source:
+def _source(archive: archives.Archive, layout: layouts.Layout) -> Source:
+    wrapper, images = layout.images(archive)
     expand.refuse_other_masks(images)
     taken = {wrapper + image.path for image in images}
     ignored = Counter(kind for name in archive.files if name not in taken and (kind := layouts.ignored_as(name)))
-    return Source(images, lambda name: archive.read(wrapper + name), dict(ignored), layouts.differences(images))
+    differences = layouts.differences(images, layout.expected(images))
+    return Source(images, lambda name: archive.read(wrapper + name), dict(ignored), differences)
 
 
 @contextmanager

@@ -17,6 +17,8 @@ from conftest import PARAMS, draw_scan
 from scan_files import PERSON, dicom_bytes, nifti_bytes
 from servers import free_port, program, require, running
 
+from brainmri.core.errors import ArtifactError
+
 try:
     import httpx
     from fastapi.testclient import TestClient
@@ -128,7 +130,9 @@ def test_what_is_wrong_with_a_request_is_a_sentence(client):
     assert client.post("/predict").json() == {"detail": "body.file: Field required"}
     given = sent(client, "a.png", png(), method="magic")
     assert given.status_code == 422
-    assert given.json()["detail"].startswith("query.method: Input should be 'unet', ")
+    assert given.json()["detail"].startswith(
+        "method should be one of unet, kmeans_brain, kmeans, none, received 'magic'"
+    )
 
 
 def test_a_defect_of_ours_is_no_traceback(client, monkeypatch):
@@ -154,6 +158,33 @@ def test_health_and_readiness(client, monkeypatch):
     assert client.get("/health").status_code == 200
     monkeypatch.setattr(api, "_state", {"problem": "models/classifier: no such file"})
     assert client.get("/ready").json()["detail"] == "models/classifier: no such file"
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ArtifactError("models/classifier: no such folder"), "models/classifier: no such folder"),
+        (RuntimeError("secret/path"), "the networks could not be loaded, for a reason nobody foresaw; the log has it"),
+        (ImportError("secret/path"), "the networks could not be loaded, for a reason nobody foresaw; the log has it"),
+        (MemoryError(), "the networks could not be loaded, for a reason nobody foresaw; the log has it"),
+    ],
+)
+def test_what_goes_wrong_while_loading_is_told_and_logged(client, monkeypatch, caplog, error, said):
+    from app import api
+
+    def fail():
+        raise error
+
+    monkeypatch.setattr(api, "_state", {})
+    monkeypatch.setattr(api, "trained", fail)
+    thread = threading.Thread(target=api._load)
+    thread.start()
+    thread.join()
+    for given in (client.get("/ready"), sent(client, "a.png", png())):
+        assert (given.status_code, given.json()["detail"]) == (503, said)
+        assert "retry-after" not in given.headers  # another try would find the same
+    if not isinstance(error, ArtifactError):
+        assert caplog.records[-1].exc_info[1] is error
 
 
 def test_the_page_names_every_operation_and_loads_nothing(client):

@@ -5,7 +5,7 @@ import re
 import pytest
 from servers import require
 
-from brainmri.reporting import markdown
+from brainmri.reporting.documents import Commands, Heading, Items, Lead, Table, Text
 
 try:
     import streamlit as st
@@ -20,36 +20,39 @@ def shown(monkeypatch):
     """What was shown, as pairs of a kind and a text."""
     require(st is not None, "streamlit (requirements-all.lock)")
     calls = []
-    for kind in ("html", "markdown", "header"):
-        monkeypatch.setattr(st, kind, lambda text, kind=kind: calls.append((kind, text)))
+    for kind in ("html", "markdown", "header", "subheader", "warning", "code"):
+        monkeypatch.setattr(st, kind, lambda text, *_, kind=kind, **__: calls.append((kind, text)))
     return calls
 
 
 def test_a_table_has_a_name_the_focus_and_headings(shown):
     from app import tables
 
-    tables.show('What "it" tells', ["Fact", "Value"], [["<b>", "a & b"]])
+    tables.show(Table('What "it" tells', ["", "Fact", "Value"], [["<b>", "a & b", "`x`"]]))
     [(kind, text)] = shown
     assert kind == "html"
     assert text.startswith('<div class="scroll" role="region" tabindex="0" aria-label="What &quot;it&quot; tells">')
-    assert re.findall(r"<th scope=.*?</th>|<td>.*?</td>", text) == [
+    assert re.findall(r"<caption>.*?</caption>|<th scope=.*?</th>|<td>.*?</td>", text) == [
+        "<caption>What &quot;it&quot; tells</caption>",
+        "<td></td>",  # an empty corner heads nothing
         '<th scope="col">Fact</th>',
         '<th scope="col">Value</th>',
         '<th scope="row">&lt;b&gt;</th>',
         "<td>a &amp; b</td>",
+        "<td><code>x</code></td>",
     ]
 
 
-def test_tables_of_a_text_are_called_by_their_headings(shown):
-    from app import tables
+def test_a_document_is_shown_block_by_block_and_its_text_is_not_obeyed(shown):
+    from app import blocks
 
-    cell = markdown.text("<img src=x> ![x](http://example.org/x.png) @you | *it*")
-    first, second = markdown.table(["", "A"], [["data", cell]]), markdown.table(["Score"], [["1"]])
-    tables.show_markdown(f"**All equal**\n\n{first}\n\n### Scores\n\nA line.\n\n{second}\n", "Revisions")
-    assert [kind for kind, _ in shown] == ["markdown", "html", "header", "markdown", "html"]
-    assert shown[2] == ("header", "Scores")
-    assert 'aria-label="Revisions"' in shown[1][1]
-    assert 'aria-label="Scores"' in shown[4][1]
-    assert "<th></th>" not in shown[1][1]
-    assert "<img" not in shown[1][1]
-    assert "@you | *it*" in shown[1][1]
+    hostile = "```![x](http://example.org/x.png) :red[x] `a_b`"
+    inert = r"\`\`\`\!\[x\]\(http\:\/\/example\.org\/x\.png\) \:red\[x\] `a_b`"
+    blocks.show(
+        [Lead(hostile), Heading("Scores"), Heading("Below", 3), Text("Mind.", strong=True), Items([hostile]),
+         Table("Named", ["Score"], [["1"]]), Commands(["ls"])]
+    )  # fmt: skip
+    assert [kind for kind, _ in shown] == ["markdown", "header", "subheader", "warning", "markdown", "html", "code"]
+    assert (shown[0][1], shown[4][1]) == (f"**{inert}**", f"- {inert}")
+    assert 'aria-label="Named"' in shown[5][1]
+    assert shown[6][1] == "ls"

@@ -25,10 +25,14 @@ from revision_files import (
 
 from brainmri.comparison import regression
 from brainmri.comparison.compare import compare
-from brainmri.comparison.compare_markdown import as_markdown
-from brainmri.comparison.verdict import verdict
+from brainmri.comparison.compare_document import as_blocks, as_comment
+from brainmri.comparison.regression import verdict
 from brainmri.core.errors import ArtifactError, InputError
 from brainmri.project import cli
+
+
+def as_markdown(result):
+    return as_comment(as_blocks(result))
 
 
 @pytest.fixture

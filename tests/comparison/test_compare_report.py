@@ -46,7 +46,7 @@ def test_a_report_holds_text_charts_one_page_and_everything_for_programs(monkeyp
     assert summary.startswith(capsys.readouterr().out)
     for part in (text, summary):
         assert part.startswith("**Simulated data: accuracy 0.900 → 0.950")
-        assert "**Bound** Kept: no score should surely get worse by more than 0.5, and of 7 checked none did." in part
+        assert "Bound kept: no score should surely get worse by more than 0.5, and of 7 checked none did." in part
         assert "| `train.dropout` | `0.5` | `0.1` |" in part
         assert "Epoch kept: 2 in A, 2 in B." in part
         assert "| 2 | 0.600 | 0.600 | 0.700 | 0.700 | 0.700 | 0.700 |" in part
@@ -57,12 +57,15 @@ def test_the_page_holds_its_charts_and_loads_nothing(monkeypatch, project, tmp_p
     out = tmp_path / "report"
     report(monkeypatch, project, out, "first", "second")
     page = (out / "report.html").read_text()
-    sources = re.findall(r'(?:src|href)="([^"]*)"', page)
+    links = re.findall(r'href="([^"]*)"', page)
+    assert set(links) <= {"#main", *(f"#{name}" for name in re.findall(r'id="(s\d+)"', page))}
+    sources = re.findall(r'src="([^"]*)"', page)
     assert len(sources) == len(CHARTS)
     for source, name in zip(sources, CHARTS, strict=True):
         assert base64.b64decode(source.removeprefix("data:image/png;base64,")) == (out / name).read_bytes()
     assert "<table>" in page
     assert "://" not in page
+    assert re.findall(r"<h(\d)", page)[:2] == ["1", "2"]  # no level is left out
 
 
 def test_equal_comparisons_write_equal_bytes(monkeypatch, project, tmp_path):
@@ -85,7 +88,7 @@ def test_a_broken_bound_is_written_and_fails(monkeypatch, project, tmp_path):
     write(project, "plots/predictions.csv", predictions(wrong_at(*range(20))))
     with pytest.raises(SystemExit, match=r"no score should fall by more than 0\.02 .* received accuracy"):
         report(monkeypatch, project, tmp_path / "report", "first", "--fail-on-drop", "0.02")
-    assert "**Bound** Broken: no score" in (tmp_path / "report/summary.md").read_text()
+    assert "**Bound broken: no score" in (tmp_path / "report/summary.md").read_text()
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
 import pytest
+from dvc.utils.hydra import apply_overrides
 
-from brainmri.comparison.grid import combinations, require_valid
+from brainmri.comparison.grid import combinations, require_valid, value_of
 from brainmri.core.errors import InputError, ParamsError
-from brainmri.core.params import Section
+from brainmri.core.params import Section, read_yaml
 
 
 class Train(Section):
@@ -55,6 +56,34 @@ def test_what_stands_twice_is_refused(grid):
 
 def test_a_grid_within_the_rules_passes():
     require_valid(combinations("train.dropout=0.1,0.5 train.widths=[4],[4,8] train.weights=null,x"), PARAMS, MODELS)
+
+
+# As in tests/core/test_params.py, without what the shell's words or the grid's commas would split.
+WRITTEN = (
+    *("1e-3", "1E5", "-1e-3", "+1.5", "1.e3", ".5", "1.", "0.2", "0", "1_000", "1_0.5", "10", "0o17", "0x1F", "0017"),
+    *("08", "1:30", "true", "True", "false", "yes", "on", "null", "nan", "inf", "'1e-3'", '"1"', "a", "x:y"),
+    *("[1e-3,.5,1_000]", "['1',yes,null]", "[[1],[2e5]]", "{a:1e-3}"),
+)
+
+
+@pytest.mark.parametrize("text", WRITTEN)
+def test_a_value_of_a_grid_is_what_the_run_will_read_in_its_params(tmp_path, text):
+    path = tmp_path / "params.yaml"
+    path.write_text("train: {x: 0}\n")
+    apply_overrides(path, [f"train.x={text}"])
+    written, found = read_yaml(path)["train"]["x"], value_of("train.x", text)
+    assert (repr(found), type(found)) == (repr(written), type(written))
+
+
+@pytest.mark.parametrize("text", ["1e-3,2e-3", "1E-3", ".5", "1_0e-3"])
+def test_numbers_of_a_grid_are_numbers(text):
+    require_valid(combinations(f"train.dropout={text}"), PARAMS, MODELS)
+
+
+@pytest.mark.parametrize("text", ["range(3)", "glob(*)", "${train.widths}x{", "[1", "~"])
+def test_what_dvc_cannot_set_is_refused_before_anything_runs(text):
+    with pytest.raises(ParamsError, match=r"grid: train\.dropout=.* should be one value"):
+        require_valid(combinations(f"train.dropout={text}"), PARAMS, MODELS)
 
 
 def test_every_problem_is_named_before_anything_runs():

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from dvc.utils.serialize import parse_yaml
 
 from brainmri.core.errors import ParamsError
 from brainmri.core.params import Section, load, read_yaml
@@ -56,6 +57,27 @@ def test_numbers_as_dvc_writes_them_are_numbers(tmp_path):
     }
 
 
+# As people write values in params.yaml, in a grid of a sweep and behind `--set`.
+WRITTEN = (
+    *("1e-3", "1E5", "1e5", "-1e-3", "+1.5", "1.e3", "12e03", ".5", "1.", "0.2", "0", "-0", "1_000", "1_0.5", "10"),
+    *("0o17", "0x1F", "0b11", "0017", "08", "1:30", "1.5.2", "_1", "1__0"),
+    *("true", "True", "TRUE", "false", "yes", "no", "on", "Off", "y", "null", "Null", "~", "nan", ".inf", "-.inf"),
+    *("'1e-3'", '"1"', "'true'", "a", "x:y", "[1e-3, .5, 1_000]", "['1', yes, null]", "{a: 1e-3, b: [08]}"),
+)
+
+
+@pytest.mark.parametrize("text", WRITTEN)
+def test_a_value_is_what_dvc_takes_it_for(tmp_path, text):
+    path = write(tmp_path, f"train: {{x: {text}}}\n" if "{" not in text else f"train:\n  x: {text}\n")
+    ours, dvcs = read_yaml(path)["train"]["x"], parse_yaml(path.read_text(), str(path))["train"]["x"]
+    assert (ours, type(ours)) == (dvcs, type(dvcs))
+
+
+def test_a_key_that_stands_twice_is_refused_as_dvc_does(tmp_path):
+    with pytest.raises(ParamsError, match=r"not a readable YAML file: .*duplicate key"):
+        read_yaml(write(tmp_path, "train: {x: 1, x: 2}\n"))
+
+
 def test_a_folder_in_place_of_the_file_is_named(tmp_path):
     with pytest.raises(ParamsError, match=r"not a readable YAML file: .*Is a directory"):
         load(tmp_path, "train", Example)
@@ -82,7 +104,11 @@ def test_every_section_of_the_projects_own_file_fits_its_model():
         ("train", "seed", -1, "seed should be greater than or equal to 0, received -1"),
         ("augment", "seed", 2**32, "seed should be less than 4294967296"),
         ("train", "epochs", 0, "epochs should be greater than or equal to 1, received 0"),
-        ("train", "architecture", "vgg", "architecture should be 'residual', .* received 'vgg'"),
+        (
+            *("train", "architecture", "vgg"),
+            "architecture should be one of residual, cnn, lite0, application, received 'vgg'",
+        ),
+        ("train_unet", "encoder", "vgg", "encoder should be one of plain, lite0, received 'vgg'"),
         ("preprocess", "windows", [], "windows should have at least 1 item"),
         ("preprocess", "max_bad", -0.1, "max_bad should be greater than or equal to 0"),
         ("augment", "zoom", 1.5, "zoom should be less than 1"),

@@ -4,9 +4,13 @@ import cv2
 import keras
 import numpy as np
 import pytest
+import yaml
+from conftest import PARAMS
 
 from brainmri.core.errors import InputError
+from brainmri.core.params import check
 from brainmri.models import classifier_networks
+from brainmri.models.classifier_params import ClassifierParams
 
 pytestmark = pytest.mark.slow
 
@@ -63,6 +67,22 @@ def test_weights_that_are_not_there_or_do_not_fit_are_refused(tmp_path):
         classifier_networks.application(
             (32, 32, 3), 4, "MobileNetV3Small", str(tmp_path / "broken.weights.h5"), dropout=0.0
         )
+
+
+@pytest.mark.parametrize(("kernel", "pool"), [(11, 2), (3, 8)])
+def test_a_network_too_deep_for_the_image_is_refused_with_the_reason(kernel, pool):
+    section = yaml.safe_load(PARAMS.read_text())["train"]
+    section["cnn"] = {"filters": [4], "pools": [pool], "kernel": kernel, "stride": 1, "dense": 8}
+    params = check(section, ClassifierParams, "train")
+    rule = (
+        r"should leave at least a pixel of an image of \(8, 8\) px, .* \(Computed output size would be zero or negative"
+    )
+    with pytest.raises(InputError, match=rule):
+        classifier_networks.build("cnn", params, (8, 8, 3), 4, 0.0, 0)
+
+
+def test_every_architecture_has_its_section():
+    assert set(classifier_networks.ARCHITECTURES) == set(classifier_networks.ArchitectureParams.model_fields)
 
 
 @pytest.mark.parametrize(("side", "channels"), [(None, 3), (64, 3), (64, 1)])

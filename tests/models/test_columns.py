@@ -2,7 +2,9 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 
+from brainmri.core.errors import InputError
 from brainmri.models.columns import encode, fit_encoding, width
 
 TABLE = pd.DataFrame({"snr": [1.0, 3.0, np.nan, 5.0], "plane": ["axial", "", "sagittal", "axial"]})
@@ -22,10 +24,17 @@ def test_unknown_words_and_far_values():
     np.testing.assert_allclose(encode(new, encoding), [[5, 0, 0, 0], [-5, 0, 1, 0]])
 
 
-def test_a_column_without_spread_or_values_stays_finite():
-    table = pd.DataFrame({"snr": [2.0, 2.0], "voxel_row_mm": [np.nan, np.nan]})
-    encoding = fit_encoding(table, ["snr", "voxel_row_mm"])
-    np.testing.assert_allclose(encode(table, encoding), [[0, 0, 0, 1], [0, 0, 0, 1]])
+def test_a_column_without_spread_stays_finite():
+    table = pd.DataFrame({"snr": [2.0, 2.0]})
+    np.testing.assert_allclose(encode(table, fit_encoding(table, ["snr"])), [[0, 0], [0, 0]])
+
+
+@pytest.mark.parametrize("names", [["plane"], ["voxel_row_mm"], ["snr", "plane"], ["voxel_row_mm", "plane"]])
+def test_columns_without_any_value_are_refused_by_name(names):
+    table = pd.DataFrame({"snr": [2.0, np.nan], "voxel_row_mm": [np.nan, np.nan], "plane": ["", ""]})
+    lacking = ", ".join(name for name in names if name != "snr")
+    with pytest.raises(InputError, match=rf"train.metadata: every column .* received none of {lacking}; leave it out"):
+        fit_encoding(table, names)
 
 
 def test_no_columns_make_nothing():

@@ -1,11 +1,13 @@
-"""Saved models: equal bytes, equal predictions, safe mode."""
+"""Saved models: equal bytes, equal predictions, safe mode; and what images they are for."""
+
+import json
 
 import keras
 import numpy as np
 import pytest
 
 from brainmri.core.errors import ArtifactError
-from brainmri.models.model_files import load_model, save_model
+from brainmri.models.model_files import load_model, require_same_images, save_model
 
 pytestmark = pytest.mark.slow
 
@@ -30,6 +32,11 @@ def test_two_saves_of_one_model_are_the_same_bytes_and_load_alike(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.keras", "b.keras"]
 
 
+def test_the_optimiser_is_left_out(tmp_path):
+    save_model(model(), tmp_path / "a.keras")
+    assert load_model(tmp_path / "a.keras").optimizer is None
+
+
 def test_the_same_model_built_twice_saves_the_same_bytes(tmp_path):
     for name in ("a.keras", "b.keras"):
         save_model(model(), tmp_path / name)
@@ -46,3 +53,17 @@ def test_a_model_that_carries_code_is_refused(tmp_path):
 def test_a_missing_model_says_what_to_do(tmp_path):
     with pytest.raises(ArtifactError, match=r"no such file; run `dvc repro train`"):
         load_model(tmp_path / "a.keras")
+
+
+def test_images_made_otherwise_than_the_models_are_refused(tmp_path):
+    path = tmp_path / "preprocess.json"
+    path.write_text(json.dumps({"classes": ["a"], "params": {"size": 4}}))
+    require_same_images(tmp_path, {"size": 4})
+    require_same_images(tmp_path, {"size": 4}, ["a"])
+    with pytest.raises(
+        ArtifactError, match=r"trained with \(\{'classes': \['b'\]\}\), received \{'classes': \['a'\]\}"
+    ):
+        require_same_images(tmp_path, {"size": 4}, ["b"])
+    path.write_text(json.dumps({"classes": ["a"], "params": {"size": 8}}))
+    with pytest.raises(ArtifactError, match=r"received \{'params': \{'size': 8\}\}; run `dvc repro`"):
+        require_same_images(tmp_path, {"size": 4})

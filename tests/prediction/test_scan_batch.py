@@ -90,7 +90,7 @@ def test_a_folder_gives_a_line_each_and_names_what_it_cannot_read(predict, folde
     assert lines[-1].endswith("Not for clinical use.")
     assert status == 1
     assert f"error: {folder}/broken.png: cannot be decoded" in err
-    assert "ignored what is no image: 1 *.txt" in err
+    assert "ignored what is no scan: 1 *.txt" in err
     assert err.endswith("1 of 7 could not be read, see above\n")
 
 
@@ -146,6 +146,21 @@ def test_what_is_written_is_whole_distinct_and_the_same_twice(predict, folder, t
     first = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
     predict(folder, "--method", "kmeans", "--no-gate", "--out", tmp_path / "out")
     assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()} == first
+
+
+def test_answers_below_the_folder_that_is_asked_about_are_no_scans(predict, tmp_path):
+    scans = tmp_path / "scans"
+    scans.mkdir()
+    for at, label in enumerate(CLASSES[:2]):
+        cv2.imwrite(str(scans / f"{label}.png"), picture(label, at))
+    found = []
+    for out in ("answers", "answers", "deep/other", "answers"):
+        status, said, err = predict(scans, "--method", "kmeans", "--no-gate", "--out", scans / out)
+        found.append((scans / out / "results.jsonl").read_bytes())
+        assert (status, said.splitlines()[-1][:22]) == (0, "2 answered, 0 not. Out")
+        assert (scans / out / "results.csv").exists()
+    assert len(set(found)) == 1
+    assert "ignored what is no scan: 12 files of earlier answers" in err
 
 
 @pytest.mark.parametrize("content", [("masks/mine.png",), ("notes.txt",), ("results.jsonl", "notes.txt")])

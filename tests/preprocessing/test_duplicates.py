@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from brainmri.core.params import check
 from brainmri.phantom import simulated_set
 from brainmri.preprocessing import duplicates
-from brainmri.preprocessing.images import ImageParams, head, to_square, windowed
+from brainmri.preprocessing.images import ImageParams
+from brainmri.preprocessing.scans import scan_of
 
 PARAMS = ImageParams(size=128, fit="pad", window_source="percentile", windows=[[1, 99]])
 SECTION = {"seed": 5, "patients": {"train": 8, "test": 4}, "slices": 3, "size": [160, 200], "jpeg_quality": [80, 95]}
@@ -28,10 +29,9 @@ def slices():
 
 def thumbnails(pictures):
     """Both thumbnails of pictures as they come from a file, each (N, 1024)."""
-    squares = [to_square(picture, PARAMS.size, PARAMS.fit)[0] for picture in pictures]
-    windows = [windowed(square, head(square), PARAMS)[..., 0] for square in squares]
-    plain = np.stack([duplicates.thumbnail(square) for square in squares])
-    return plain, np.stack([duplicates.centred_thumbnail(window) for window in windows])
+    scans = [scan_of(picture, "L", PARAMS) for picture in pictures]
+    plain = np.stack([duplicates.thumbnail(scan.square) for scan in scans])
+    return plain, np.stack([duplicates.centred_thumbnail(scan.channels[..., 0]) for scan in scans])
 
 
 @cache

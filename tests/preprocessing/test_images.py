@@ -191,9 +191,15 @@ def test_head_of_a_constant_image_is_empty():
     assert not images.head(np.full((20, 20), 50, np.uint8)).any()
 
 
+def windowed(square, inside, made_with):
+    """Apply the windows of a square to it."""
+    counts = images.level_counts(square, inside)
+    return images.apply_table(square, images.window_table(square, counts, made_with))
+
+
 def test_windows_map_their_percentiles_to_0_and_255():
     square = np.arange(100, dtype=np.uint8).reshape(10, 10)
-    channels = images.windowed(square, np.ones((10, 10), bool), params(windows=[[10, 90]]))
+    channels = windowed(square, np.ones((10, 10), bool), params(windows=[[10, 90]]))
     flat = channels[..., 0].ravel()
     assert channels.shape == (10, 10, 1)
     assert flat[9] == 0  # the level that a tenth of the pixels reach
@@ -205,8 +211,8 @@ def test_windows_look_inside_the_head_only():
     square = np.zeros((10, 10), np.uint8)
     square[5:] = np.arange(50).reshape(5, 10) + 100
     inside = square > 0
-    percentile = images.windowed(square, inside, params(windows=[[0, 100]]))
-    frame = images.windowed(square, inside, params(windows=[[0, 100]], window_source="frame"))
+    percentile = windowed(square, inside, params(windows=[[0, 100]]))
+    frame = windowed(square, inside, params(windows=[[0, 100]], window_source="frame"))
     assert percentile[5, 0, 0] == 0
     assert frame[5, 0, 0] == round(255 * 100 / 149)
 
@@ -214,14 +220,14 @@ def test_windows_look_inside_the_head_only():
 def test_windows_do_not_depend_on_depth():
     square = np.random.default_rng(1).integers(0, 200, (16, 16)).astype(np.uint8)
     inside = np.ones((16, 16), bool)
-    deep = images.windowed(square.astype(np.uint16) * 257, inside, params())
-    np.testing.assert_allclose(deep.astype(int), images.windowed(square, inside, params()).astype(int), atol=1)
+    deep = windowed(square.astype(np.uint16) * 257, inside, params())
+    np.testing.assert_allclose(deep.astype(int), windowed(square, inside, params()).astype(int), atol=1)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_windows_agree_with_numpy(dtype):
     square = np.random.default_rng(1).integers(0, 200, (16, 16)).astype(dtype)
-    channels = images.windowed(square, square > 20, params())
+    channels = windowed(square, square > 20, params())
     for channel, shares in enumerate(PARAMS["windows"]):
         low, high = np.percentile(square[square > 20], shares, method="inverted_cdf").astype(float)
         expected = np.clip(np.rint(255 * (square - low) / (high - low)), 0, 255)
@@ -229,13 +235,13 @@ def test_windows_agree_with_numpy(dtype):
 
 
 def test_a_constant_image_windows_to_0():
-    assert not images.windowed(np.full((8, 8), 77, np.uint8), np.zeros((8, 8), bool), params()).any()
+    assert not windowed(np.full((8, 8), 77, np.uint8), np.zeros((8, 8), bool), params()).any()
 
 
 def test_a_window_without_width_is_0_throughout():
     square = np.full((10, 10), 50, np.uint8)
     square[0] = 200
-    assert not images.windowed(square, np.ones((10, 10), bool), params(windows=[[10, 60]])).any()
+    assert not windowed(square, np.ones((10, 10), bool), params(windows=[[10, 60]])).any()
 
 
 def test_params_refuse_a_window_upside_down():

@@ -77,6 +77,16 @@ def test_no_problem_where_everything_agrees(project):
     assert found(project) == []
 
 
+def test_a_dep_that_a_param_names_is_looked_up(project):
+    edit(project, "dvc.yaml", lambda stages: stages["two"].update(deps=["stages/two.py", "data/${one.x}"]))
+    edit(project, "dvc.lock", lambda stages: stages["one"]["outs"][0].update(path="data/1"))
+    edit(project, "dvc.lock", lambda stages: stages["two"]["deps"][0].update(path="data/1"))
+    edit(project, "dvc.yaml", lambda stages: stages["one"].update(outs=["data/1"]))
+    assert found(project) == []
+    write("params.yaml", "one: {x: 2}\n")(project)
+    assert any("stage two: deps should be those of dvc.yaml" in problem for problem in found(project))
+
+
 def write(name, text):
     return lambda project: (project / name).write_text(text)
 

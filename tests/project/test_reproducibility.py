@@ -9,6 +9,7 @@ import yaml
 from tiny_project import commit, sh
 
 from brainmri.core.errors import ArtifactError, InputError, ParamsError
+from brainmri.core.params import parse_yaml, read_yaml
 from brainmri.project import reproducibility
 
 
@@ -82,7 +83,14 @@ def test_a_difference_in_an_npz_is_named_by_its_array(tmp_path):
 def test_params_are_changed_by_their_keys(tmp_path):
     (tmp_path / "params.yaml").write_text("a: {b: 1, c: [2]}  # comment\nd: x\n")
     reproducibility.change_params(tmp_path / "params.yaml", ["a.b=0.5", "a.c=[3, 4]", "d=null"])
-    assert yaml.safe_load((tmp_path / "params.yaml").read_text()) == {"a": {"b": 0.5, "c": [3, 4]}, "d": None}
+    assert read_yaml(tmp_path / "params.yaml") == {"a": {"b": 0.5, "c": [3, 4]}, "d": None}
+
+
+@pytest.mark.parametrize("text", ["1e-3", "1E5", ".5", "1_000", "0o17", "yes", "'1e-3'", "'null'", "[1e-3, 'yes']"])
+def test_a_value_set_is_the_one_that_params_yaml_would_hold(tmp_path, text):
+    (tmp_path / "params.yaml").write_text("x: 1\n")
+    reproducibility.change_params(tmp_path / "params.yaml", [f"x={text}"])
+    assert read_yaml(tmp_path / "params.yaml") == {"x": parse_yaml(text)}
 
 
 @pytest.mark.parametrize("setting", ["a.x=1", "x=1", "a.b.c=1", "a.b", "=1"])

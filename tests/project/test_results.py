@@ -10,6 +10,13 @@ from brainmri.project import results
 INTERVAL = {"low": 0.5, "high": 0.75}
 
 
+@pytest.fixture(autouse=True)
+def rows_of_the_readme(monkeypatch):
+    """Make the README's rows those of the results that `project` writes."""
+    rows = (results.Headline("the default", "none", "0.json"), results.Headline("new patients", "none", None))
+    monkeypatch.setattr(results, "HEADLINE", rows)
+
+
 def run(name="a", accuracy=0.625, twin_free=True, methods=("kmeans",)):
     scores = {"images": 8, "accuracy": accuracy, "macro": {"f1": 0.6}, "ece": 0.1}
     one = {"precision": 0.5, "recall": 0.25, "f1": 0.375, "auc": 0.75, "support": 4}
@@ -29,49 +36,70 @@ def project(root, *runs):
     (root / "docs").mkdir()
     (root / "results/external").mkdir(parents=True)
     for name in ("README.md", "docs/results.md"):
-        (root / name).write_text(f"before\n{results.BEGIN}\nold\n{results.END}\nafter\n")
+        (root / name).write_text(f"before\n{results.BEGIN}\nstale\n{results.END}\nafter\n")
     for at, content in enumerate(runs):
         (root / f"results/{at}.json").write_text(json.dumps(content))
     return root
 
 
-def readme_and_full(root):
-    made = results.pages(root)
-    return made[root / "README.md"], made[root / "docs/results.md"]
+def readme(root):
+    return results.pages(root)[root / "README.md"]
+
+
+def full_page(root):
+    return results.pages(root)[root / "docs/results.md"]
+
+
+def test_the_readme_holds_the_headline_rows_alone(tmp_path):
+    text = readme(project(tmp_path, run("a", methods=("kmeans", "unet")), run("b")))
+    rows = [line for line in text.splitlines() if line.startswith("|")][2:]
+    assert rows == [
+        "| the default | none | 0.625 (0.500 to 0.750) of 8 | 0.125 (0.500 to 0.750) of 6 |",
+        "| new patients | none | not yet measured by fold | not yet measured by fold |",
+    ]
+
+
+def test_a_headline_without_a_u_net_has_no_dice(tmp_path):
+    assert "| the default | none | 0.625 (0.500 to 0.750) of 8 |  |" in readme(project(tmp_path, run()))
+
+
+def test_a_headline_whose_run_is_missing_is_refused(tmp_path):
+    with pytest.raises(ArtifactError, match=r"results/0\.json: should hold the run of the README's row 'the default'"):
+        results.pages(project(tmp_path))
 
 
 def test_tables_hold_the_numbers_of_every_run(tmp_path):
-    table, full = readme_and_full(project(tmp_path, run("a"), run("b")))
+    full = full_page(project(tmp_path, run("a"), run("b")))
     shown = "0.625 (0.500 to 0.750)"
-    assert f"| a | {shown} of 8 | {shown} of 8 |  |  | 0.100 |  |  |" in table
-    assert "- a: `dvc repro` at commit `0123456789`" in table
-    assert table.index("| a | 0.625") < table.index("| b | 0.625")
+    assert f"| a | {shown} of 8 | {shown} of 8 |  |  | 0.100 |  |  |" in full
+    assert "- a: `dvc repro` at commit `0123456789`" in full
+    assert full.index("| a | 0.625") < full.index("| b | 0.625")
     assert f"| a | all, 8 | {shown} |  | 0.600 (0.500 to 0.750) | 0.100 |  |  |" in full
     assert f"| a | twin-free, 8 | {shown} |" in full
     assert "| a | glioma | 4 | 0.500 | 0.250 | 0.750 | 0.375 (0.500 to 0.750) | 4 |" in full
     assert "| a | kmeans | 6 | 0.125 (0.500 to 0.750) | 50.0 | 0.500 |" in full
-    assert "Mean Dice" not in table  # no run scored every method
+    assert "Outlines, in one line" not in full  # no run scored every method
 
 
 def test_runs_that_scored_every_method_stand_in_one_line_each(tmp_path):
     every = run("b", methods=("kmeans", "kmeans_brain", "unet"))
-    table, full = readme_and_full(project(tmp_path, run("a"), every))
+    full = full_page(project(tmp_path, run("a"), every))
     dice = "0.125 (0.500 to 0.750)"
-    assert f"| b | 6 | {dice} | {dice} | {dice} |" in table
-    assert "| a | 6 |" not in table
-    assert full.count(f"| 6 | {dice} |") == 4
+    assert f"| b | 6 | {dice} | {dice} | {dice} |" in full
+    assert "| a | 6 |" not in full
+    assert full.count(f"| 6 | {dice} |") == 5  # one in the line of the run, three by method; one of run a
 
 
 def test_a_score_that_is_not_defined_is_written_so(tmp_path):
     content = run()
     content["metrics"]["classify"]["whole"]["classes"]["glioma"] |= {"f1": None, "auc": None}
-    _, full = readme_and_full(project(tmp_path, content))
+    full = full_page(project(tmp_path, content))
     assert "| a | glioma | 4 | 0.500 | 0.250 | not defined | not defined | 4 |" in full
 
 
 def test_a_run_without_twin_free_images_has_no_row_for_them(tmp_path):
-    table, full = readme_and_full(project(tmp_path, run(twin_free=False)))
-    assert "| a | 0.625 (0.500 to 0.750) of 8 |  |  |" in table
+    full = full_page(project(tmp_path, run(twin_free=False)))
+    assert "| a | 0.625 (0.500 to 0.750) of 8 |  |  |" in full
     assert "twin-free," not in full
 
 
@@ -83,8 +111,8 @@ def test_seeds_and_probes_stand_beside_the_classifier(tmp_path):
         "nearest_neighbour": {"whole": {"accuracy": 0.25}},
         "metadata": {"whole": {"accuracy": 0.5}},
     }
-    table, full = readme_and_full(project(tmp_path, content))
-    assert "| 0.750 ± 0.013 (3) | 0.100 | 0.250 | 0.500 |" in table
+    full = full_page(project(tmp_path, content))
+    assert "| 0.750 ± 0.013 (3) | 0.100 | 0.250 | 0.500 |" in full
     assert "| 0.750 ± 0.013 (3) | 0.600 (0.500 to 0.750) | 0.100 | 0.250 | 0.500 |" in full
     assert "| a | twin-free, 8 | 0.625 (0.500 to 0.750) |  |" in full
 
@@ -99,16 +127,16 @@ def test_a_score_on_another_set_has_a_table_of_its_own(tmp_path):
     project(tmp_path, run())
     content = {"name": "a on b", "command": "brainmri external", "commit": "abcdef0123456789", "result": result}
     (tmp_path / "results/external/a.json").write_text(json.dumps(content))
-    table, _ = readme_and_full(tmp_path)
-    assert "| a on b | 7 | 3 | 0.500 (0.500 to 0.750) | 0.250 (0.500 to 0.750) |" in table
-    assert "- a on b: `brainmri external` at commit `abcdef0123`" in table
+    full = full_page(tmp_path)
+    assert "| a on b | 7 | 3 | 0.500 (0.500 to 0.750) | 0.250 (0.500 to 0.750) |" in full
+    assert "- a on b: `brainmri external` at commit `abcdef0123`" in full
 
 
 def test_only_what_stands_between_the_marks_is_written(tmp_path):
     for page, made in results.pages(project(tmp_path, run())).items():
-        assert made.startswith(f"before\n{results.BEGIN}\n\n| Run |")
+        assert made.startswith(f"before\n{results.BEGIN}\n\n{'| Scored' if page.name == 'README.md' else '## Every'}")
         assert made.endswith(f"\n{results.END}\nafter\n")
-        assert "old" not in made
+        assert "stale" not in made
         page.write_text(made)
         assert results.pages(tmp_path)[page] == made
 

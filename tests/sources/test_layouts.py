@@ -9,8 +9,14 @@ from hypothesis import strategies as st
 from brainmri.core.errors import InputError
 from brainmri.sources import layouts
 from brainmri.sources.archives import Archive
+from stages import fetch
 
 SARTAJ = ["Training/glioma_tumor/gg (1).jpg", "Training/no_tumor/image(1).jpg", "Testing/pituitary_tumor/p (12).jpg"]
+
+
+def differences(images):
+    (layout,) = (one for one in layouts.LAYOUTS if one.kind == images[0].set)
+    return layouts.differences(images, layout.expected(images))
 
 
 def archive(*files: str, folders: tuple[str, ...] = ()) -> Archive:
@@ -122,7 +128,7 @@ def test_dicom_and_nifti_may_lie_deeper_than_their_class():
 def test_numbered_volumes_pair_and_are_not_taken_for_the_known_set():
     images = layouts.mask_images(archive("images/7.nii.gz", "masks/7.nii"))[1]
     assert [(image.path, image.mask_path, image.number) for image in images] == [("images/7.nii.gz", "masks/7.nii", 7)]
-    assert layouts.differences(images) == {}
+    assert differences(images) == {}
 
 
 def test_an_empty_class_or_split_folder_is_refused():
@@ -184,21 +190,49 @@ def test_masked_slices_with_other_names_or_equal_numbers_are_refused():
 
 def test_counts_of_the_known_sets_are_compared():
     nickparvar = layouts.class_images(archive("Training/notumor/Tr-no_1.jpg", "Testing/glioma/Te-gl_1.jpg"))[1]
-    found = layouts.differences(nickparvar)
+    found = differences(nickparvar)
     assert found["train/notumor"] == {"expected": 1595, "found": 1}
     assert found["test/pituitary"] == {"expected": 300, "found": 0}
-    assert layouts.differences(layouts.class_images(archive(*SARTAJ))[1])["train/notumor"] == {
+    assert differences(layouts.class_images(archive(*SARTAJ))[1])["train/notumor"] == {
         "expected": 395,
         "found": 1,
     }
     cheng = [f"{kind}/{n}.png" for kind in ("images", "masks") for n in range(1, 3065)]
-    assert layouts.differences(layouts.mask_images(archive(*cheng))[1]) == {}
-    assert layouts.differences(layouts.mask_images(archive(*cheng[1:3064], *cheng[3065:]))[1]) == {
+    assert differences(layouts.mask_images(archive(*cheng))[1]) == {}
+    assert differences(layouts.mask_images(archive(*cheng[1:3064], *cheng[3065:]))[1]) == {
         "pairs": {"expected": 3064, "found": 3063}
     }
 
 
 def test_sets_that_are_not_known_have_no_expected_counts():
-    assert layouts.differences(layouts.class_images(archive("Training/glioma/1.jpg", "Testing/glioma/2.jpg"))[1]) == {}
-    assert layouts.differences(layouts.class_images(archive("glioma/1.jpg"))[1]) == {}
-    assert layouts.differences(layouts.mask_images(archive("images/9000.png", "masks/9000.png"))[1]) == {}
+    assert differences(layouts.class_images(archive("Training/glioma/1.jpg", "Testing/glioma/2.jpg"))[1]) == {}
+    assert differences(layouts.class_images(archive("glioma/1.jpg"))[1]) == {}
+    assert differences(layouts.mask_images(archive("images/9000.png", "masks/9000.png"))[1]) == {}
+
+
+@pytest.mark.parametrize(
+    ("files", "kind"),
+    [
+        (SARTAJ, "classes"),
+        (["glioma/1.dcm"], "classes"),
+        (["a/images/1.png", "a/masks/1.png"], "masks"),
+        (["MASKS/0001.nii.gz"], "masks"),
+        (["masks/notumor/1.png"], "classes"),
+        ([], "classes"),
+    ],
+)
+def test_a_layout_is_recognised_by_names(files, kind):
+    assert layouts.layout_of(files).kind == kind
+
+
+def test_where_no_layout_of_a_kind_fits_one_says_what_is_wrong():
+    with pytest.raises(InputError, match=r"should be images/<number>\.png"):
+        layouts.layout_of(SARTAJ, "masks").images(archive(*SARTAJ))
+
+
+def test_every_layout_has_its_key_in_params_and_its_shape_in_the_docs():
+    page = (Path(__file__).parents[2] / "docs/your-own-images.md").read_text()
+    for layout in layouts.LAYOUTS:
+        assert layout.kind in fetch.LocalParams.model_fields
+        assert layout.kind in fetch.KaggleParams.model_fields
+        assert f"| `{layout.kind}` | a folder, a `.zip` or a `.tar` of `{layout.shape}` |" in page

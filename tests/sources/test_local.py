@@ -31,7 +31,7 @@ def write_manifest(folder, text: str, *files: str):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_set_is_the_same_however_packed(tmp_path, kind, wrapper):
     path = pack(tmp_path / "classes", {wrapper + name: data for name, data in CLASSES.items()}, kind)
-    with local.opened_classes(path) as source:
+    with local.opened_layout(path, "classes") as source:
         assert source.ignored == {"__MACOSX": 1, "*.txt": 1}
         images = list(local.stream(source))
     assert [(i.set, i.path, i.data, i.label, i.split) for i in images] == [
@@ -39,7 +39,7 @@ def test_a_set_is_the_same_however_packed(tmp_path, kind, wrapper):
         ("classes", "Training/glioma/2.jpg", b"g", "glioma", "train"),
     ]
     path = pack(tmp_path / "masks", {wrapper + name: data for name, data in MASKS.items()}, kind)
-    assert [(i.path, i.data, i.number, i.mask_path, i.mask_data) for i in read(local.opened_masks(path))] == [
+    assert [(i.path, i.data, i.number, i.mask_path, i.mask_data) for i in read(local.opened_layout(path, "masks"))] == [
         ("images/10.png", b"i10", 10, "masks/10.png", b"m10"),
         ("images/2.png", b"i2", 2, "masks/2.png", b"m2"),
     ]

@@ -13,12 +13,12 @@ from stages import augment
 
 def run(processed, out, **changes):
     augment.run(check(tiny_params(augment=changes)["augment"], augment.Params, "augment"), processed / "train", out)
-    return np.load(out / "variants/images.npy"), pd.read_csv(out / "variants/index.csv")
+    return np.load(out / "stored/images.npy"), pd.read_csv(out / "stored/index.csv")
 
 
 def test_every_variant_can_be_made_again_from_its_row(processed, augmented):
     split = read_split(processed / "train")
-    images, table = np.load(augmented / "images.npy"), pd.read_csv(augmented / "index.csv")
+    images, table = np.load(augmented / "stored/images.npy"), pd.read_csv(augmented / "stored/index.csv")
     assert len(images) == len(table) == len(split.index)
     for at, row in enumerate(table.to_dict("records")):
         assert split.index.at[row["row"], "image_id"] == row["image_id"]
@@ -26,9 +26,15 @@ def test_every_variant_can_be_made_again_from_its_row(processed, augmented):
 
 
 def test_training_can_draw_more_from_the_ranges(augmented):
-    ranges = check(read_json(augmented / "ranges.json"), VariationParams, "ranges.json")
+    ranges = check(read_json(augmented / "fresh/ranges.json"), VariationParams, "ranges.json")
     assert ranges.rotation_deg == tiny_params()["augment"]["rotation_deg"]
-    assert set(draw(1, ranges, np.random.default_rng(0))) < set(pd.read_csv(augmented / "index.csv"))
+    assert set(draw(1, ranges, np.random.default_rng(0))) < set(pd.read_csv(augmented / "stored/index.csv"))
+
+
+def test_what_training_draws_from_does_not_depend_on_how_many_are_stored(processed, augmented, tmp_path):
+    run(processed, tmp_path / "out", copies=3, seed=5)
+    assert [path.name for path in (tmp_path / "out/fresh").iterdir()] == ["ranges.json"]
+    assert (tmp_path / "out/fresh/ranges.json").read_bytes() == (augmented / "fresh/ranges.json").read_bytes()
 
 
 def test_balance_gives_every_class_as_many(processed, tmp_path):
@@ -47,7 +53,7 @@ def test_no_copies_is_an_empty_set_with_a_preview(processed, tmp_path):
 
 def test_two_runs_write_the_same_bytes_and_another_seed_does_not(processed, augmented, tmp_path):
     run(processed, tmp_path / "same")
-    for name in ("variants/images.npy", "variants/index.csv", "variants/ranges.json", "preview.png"):
-        assert (tmp_path / "same" / name).read_bytes() == (augmented.parent / name).read_bytes(), name
+    for name in ("stored/images.npy", "stored/index.csv", "fresh/ranges.json", "preview.png"):
+        assert (tmp_path / "same" / name).read_bytes() == (augmented / name).read_bytes(), name
     other, _ = run(processed, tmp_path / "other", seed=1)
-    assert not np.array_equal(other, np.load(augmented / "images.npy"))
+    assert not np.array_equal(other, np.load(augmented / "stored/images.npy"))

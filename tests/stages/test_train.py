@@ -90,8 +90,8 @@ def test_a_run_killed_in_its_first_checkpoint_starts_anew(processed, augmented, 
 
 def test_a_checkpoint_rests_on_all_code_of_the_stage():
     names = [path.name for path in training.code(Path(train.__file__))]
-    assert {"train.py", "training.py", "networks.py", "files.py"} <= set(names)
-    assert not {"kmeans.py", "phantom.py", "figures.py"} & set(names)
+    assert {"train.py", "training.py", "classifier_networks.py", "files.py"} <= set(names)
+    assert not {"kmeans.py", "simulated_set.py", "figures.py"} & set(names)
 
 
 def test_a_checkpoint_of_other_params_is_not_used(tmp_path):
@@ -102,6 +102,16 @@ def test_a_checkpoint_of_other_params_is_not_used(tmp_path):
     assert one != training.resume_folder(tmp_path, Path(train.__file__), {"seed": 1}, [file])
     file.write_text("other data")
     assert one != training.resume_folder(tmp_path, Path(train.__file__), {"seed": 0}, [file])
+
+
+def test_a_checkpoint_of_other_ranges_is_not_used(processed, augmented, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "forget", lambda resume: None)
+    own = shutil.copytree(augmented, tmp_path / "augmented")
+    run(processed, own, tmp_path)
+    path = own / "fresh/ranges.json"
+    path.write_text(path.read_text().replace("20", "10"))
+    run(processed, own, tmp_path)
+    assert len(list((tmp_path / ".resume").iterdir())) == 2
 
 
 def test_a_loss_that_is_no_number_ends_the_run_with_a_sentence(processed, augmented, tmp_path, monkeypatch):
@@ -126,7 +136,7 @@ def test_stored_batches_are_images_and_variants_in_0_to_1_with_their_labels(proc
     split, classes, loaded = loaded_batches(processed, augmented, variants="stored", label_smoothing=0.0)
     loaded.shuffle(3)
     images, targets, weights = loaded[1]
-    stack = np.concatenate([split.images, np.load(augmented / "images.npy")])
+    stack = np.concatenate([split.images, np.load(augmented / "stored/images.npy")])
     rows = loaded.order[32:64]
     np.testing.assert_allclose(images, stack[rows] / 255, rtol=1e-6)
     assert images.dtype == np.float32
@@ -231,14 +241,39 @@ def test_repeats_are_other_seeds_and_the_first_is_the_saved_one(processed, augme
 
 
 def test_a_network_can_take_metadata(processed, augmented, tmp_path):
-    folder = run(processed, augmented, tmp_path, metadata=["snr", "mode", "voxel_row_mm"])
+    folder = run(processed, augmented, tmp_path, metadata=["snr", "mode", "width_px"])
     loaded, split = load_classifier(folder), read_split(processed / "test")
     given = class_probabilities(loaded, split.images, split.index)
     other = class_probabilities(loaded, split.images, split.index.assign(snr=split.index["snr"].mean() * 3))
     assert given.shape == (len(split.images), 4)
     assert np.abs(given - other).max() > 1e-6
-    with pytest.raises(ArtifactError, match=r"trained with the columns \['snr', 'mode', 'voxel_row_mm'\]"):
+    with pytest.raises(ArtifactError, match=r"trained with the columns \['snr', 'mode', 'width_px'\]"):
         class_probabilities(loaded, split.images)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "named"),
+    [
+        (["plane"], "plane"),
+        (["snr", "plane"], "plane"),
+        (["voxel_row_mm"], "voxel_row_mm"),
+        (["voxel_col_mm", "mode", "plane"], "voxel_col_mm, plane"),
+    ],
+)
+def test_metadata_that_no_training_image_has_is_refused_by_name(processed, augmented, tmp_path, metadata, named):
+    with pytest.raises(InputError, match=rf"^train.metadata: .* received none of {named}; leave it out"):
+        run(processed, augmented, tmp_path, metadata=metadata)
+    assert not (tmp_path / "classifier").exists()
+
+
+def test_metadata_of_images_that_are_not_learnt_from_does_not_count(processed, augmented, tmp_path):
+    """Planes of unlabelled images teach nothing."""
+    place = shutil.copytree(processed, tmp_path / "processed")
+    index = pd.read_csv(place / "train/index.csv", keep_default_na=False)
+    index.loc[0, ["label", "plane"]] = ["", "axial"]
+    index.to_csv(place / "train/index.csv", index=False)
+    with pytest.raises(InputError, match=r"received none of plane"):
+        run(place, augmented, tmp_path, metadata=["snr", "plane"])
 
 
 def test_calibration_is_of_the_validation_images(classifier, processed):
@@ -253,21 +288,21 @@ def test_calibration_is_of_the_validation_images(classifier, processed):
     assert loss(loaded.temperature) <= min(others) + 1e-6
 
 
-def test_a_network_too_deep_for_the_image_is_refused(processed, augmented, tmp_path):
-    deep = {"filters": [4] * 5, "pools": [2] * 5, "kernel": 3, "stride": 1, "dense": 8}
-    with pytest.raises(InputError, match=r"should leave at least a pixel of an image of \(32, 32\) px"):
-        run(processed, augmented, tmp_path, architecture="cnn", cnn=deep)
-
-
 def test_filters_and_pools_go_together():
     cnn = {"filters": [4, 4, 4], "pools": [2], "kernel": 3, "stride": 1, "dense": 8}
     with pytest.raises(ParamsError, match=r"should be as many pools as filters, here 3"):
         check(tiny_params(train={"cnn": cnn})["train"], train.Params, "train")
 
 
+@pytest.mark.parametrize("variants", ["fresh", "stored"])
+def test_variants_that_are_not_there_are_refused(processed, tmp_path, variants):
+    with pytest.raises(ArtifactError, match=rf"{variants}: should hold what augment wrote, received nothing"):
+        run(processed, tmp_path, tmp_path, variants=variants)
+
+
 def test_variants_that_do_not_fit_are_refused(processed, augmented, tmp_path):
     broken = tmp_path / "augmented"
     shutil.copytree(augmented, broken)
-    np.save(broken / "images.npy", np.zeros((2, 32, 32, 3), np.uint8))
+    np.save(broken / "stored/images.npy", np.zeros((2, 32, 32, 3), np.uint8))
     with pytest.raises(ArtifactError, match=r"variants should fit their table.*received \d+ rows and an array of \(2,"):
         run(processed, broken, tmp_path, variants="stored")

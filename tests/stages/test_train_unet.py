@@ -13,6 +13,7 @@ from brainmri.core.errors import ParamsError
 from brainmri.core.index import read_split
 from brainmri.core.params import check
 from brainmri.models import training, unet, unet_networks
+from brainmri.models.model_files import require_same_images
 from brainmri.models.unet_batches import folds, masked
 from brainmri.scoring.dice import dice
 from stages import train_unet
@@ -85,7 +86,7 @@ def test_the_choice_is_the_first_of_the_best_and_is_what_a_loaded_network_does(t
     best = table[table["dice"] == table["dice"].max()].iloc[0]
     assert {name: choice[name] for name in table.columns[:4]} == best.iloc[:4].to_dict()
     loaded, split = unet.load_unet(trained), read_split(processed / "val")
-    unet.require_same_images(loaded, processed / "val")
+    require_same_images(processed / "val", loaded.image_params)
     rows = split.index["mask_row"].to_numpy()
     masks = unet.unet_masks(loaded, split.images[rows >= 0])
     truth = split.masks[rows[rows >= 0]].astype(bool)
@@ -173,8 +174,8 @@ def test_data_without_masks_is_skipped_with_the_reason(processed, tmp_path, caps
 
 def test_a_checkpoint_rests_on_all_code_of_the_stage():
     names = [path.name for path in training.code(Path(train_unet.__file__))]
-    assert {"train_unet.py", "training.py", "unet.py", "pairs.py", "augmentation.py"} <= set(names)
-    assert not {"networks.py", "kmeans.py", "phantom.py", "figures.py"} & set(names)
+    assert {"train_unet.py", "training.py", "unet.py", "unet_batches.py", "augmentation.py"} <= set(names)
+    assert not {"classifier_networks.py", "kmeans.py", "simulated_set.py", "figures.py"} & set(names)
 
 
 def test_wrong_params_are_named_together():

@@ -1,14 +1,15 @@
-"""A comparison of two revisions as Markdown: for people, and for the text of a pull request."""
+"""A comparison of two revisions as blocks of a document: for the command, for pull requests, and for the page."""
 
 from typing import Any
 
-from brainmri.comparison.regression import outcome
-from brainmri.comparison.verdict import change, number, p_value, revision_name, signed, verdict
-from brainmri.reporting import markdown
+from brainmri.comparison.regression import drops, outcome, revision_name, verdict
+from brainmri.reporting.documents import Block, Heading, Items, Lead, Table, Text, as_markdown
+from brainmri.reporting.formatting import change, code, p_value, score, signed
 from brainmri.scoring.epochs import kept_epoch
 
 ROWS = 20  # of a long table; JSON has them all
 EPOCHS = 5  # parts that training is shown in
+INTERVAL = "B − A (95 % interval)"
 NOTES = (
     "Each interval is a 95 % bootstrap over units (what belongs together, such as the slices of a patient), each by "
     "itself: of many rows, one in twenty excludes zero by chance. Shares are widened where fewer than five units tell "
@@ -17,16 +18,17 @@ NOTES = (
 )
 
 
-def as_markdown(result: dict[str, Any], limit: float | None = None) -> str:
-    """Return the dictionary of `compare.compare` as Markdown: the verdict in the first line, then short tables.
+def as_blocks(result: dict[str, Any], limit: float | None = None) -> list[Block]:
+    """Return the dictionary of `compare.compare` as blocks: the verdict first, then short tables.
 
-    With `limit`, the second line says whether the scores kept it, as `drops.outcome` does.
+    With `limit`, the second block says whether the scores kept it, as `regression.outcome` does.
     """
-    parts = [
-        f"**{verdict(result)}**",
-        *([] if limit is None else [f"**Bound** {markdown.text(outcome(result, limit))}"]),
+    bound = [] if limit is None else [Text(outcome(result, limit), strong=bool(drops(result, limit)[0]))]
+    return [
+        Lead(verdict(result)),
+        *bound,
         _revisions(result),
-        *_stale(result),
+        *_listed("Not run as they stand: figures that are equal mean nothing here", result["stale"]),
         *_scores(result),
         *_predictions(result),
         *_segmentation(result),
@@ -34,13 +36,18 @@ def as_markdown(result: dict[str, Any], limit: float | None = None) -> str:
         *_metrics(result),
         *_params(result),
         *_data(result),
-        *_missing(result),
-        NOTES,
+        *_listed("Missing, and left out above", result["missing"]),
+        Heading("How to read this"),
+        Text(NOTES),
     ]
-    return "\n\n".join(parts) + "\n"
 
 
-def _revisions(result: dict[str, Any]) -> str:
+def as_comment(blocks: list[Block]) -> str:
+    """Return blocks as Markdown that stands below the headings of a pull request."""
+    return as_markdown(blocks, below=1)
+
+
+def _revisions(result: dict[str, Any]) -> Block:
     kinds = {True: "simulated", False: "not simulated", None: "unknown"}
     sides = [result["a"], result["b"]]
     rows = [["data", *(kinds[side["simulated"]] for side in sides)]]
@@ -50,19 +57,15 @@ def _revisions(result: dict[str, Any]) -> str:
         rows.append(["of these only here", str(images["only_a"]), str(images["only_b"])])
         if images["relabelled"]:
             rows.append(["in both, labels differ", *[str(images["relabelled"])] * 2])
-    return markdown.table(
-        ["", *(f"{letter}: {revision_name(side)}" for letter, side in zip("AB", sides, strict=True))], rows
-    )
+    names = [f"{letter}: {revision_name(side)}" for letter, side in zip("AB", sides, strict=True)]
+    return Table("The two revisions", ["", *names], rows)
 
 
-def _stale(result: dict[str, Any]) -> list[str]:
-    if not result["stale"]:
-        return []
-    lines = [f"- {markdown.sentence(line)}" for line in result["stale"]]
-    return ["### Not run as they stand: figures that are equal mean nothing here", "\n".join(lines)]
+def _listed(title: str, lines: list[str]) -> list[Block]:
+    return [Heading(title), Items(lines)] if lines else []
 
 
-def _scores(result: dict[str, Any]) -> list[str]:
+def _scores(result: dict[str, Any]) -> list[Block]:
     if result["whole"] is None:
         return []
     rows = []
@@ -70,7 +73,7 @@ def _scores(result: dict[str, Any]) -> list[str]:
         names = result[part]["scores"] if result[part] else {}
         for name, row in names.items():
             if part == "whole" or name in ("accuracy", "macro.f1"):
-                rows.append([markdown.text(f"{title}{name}"), number(row["a"]), number(row["b"]), change(row)])
+                rows.append([f"{title}{name}", score(row["a"]), score(row["b"]), change(row)])
     sizes = [f"{result['whole']['images']} images in {result['whole']['units']} units"]
     free = result["twin_free"]
     sizes.append(f"of these twin-free in both: {free['images']}" if free else "of these twin-free in both: none")
@@ -79,10 +82,10 @@ def _scores(result: dict[str, Any]) -> list[str]:
         f"Scored in both under the same label: {', '.join(sizes)}. Right in A alone: {test['only_a_right']}, "
         f"in B alone: {test['only_b_right']} (McNemar, exact: {p_value(test['p'])})."
     )
-    return ["### Scores", line, markdown.table(["Score", "A", "B", "B − A (95 % interval)"], rows)]
+    return [Heading("Scores"), Text(line), Table("Scores of A and B", ["Score", "A", "B", INTERVAL], rows)]
 
 
-def _predictions(result: dict[str, Any]) -> list[str]:
+def _predictions(result: dict[str, Any]) -> list[Block]:
     if result["changed_predictions"] is None:
         return []
     changed = result["changed_predictions"]
@@ -90,35 +93,29 @@ def _predictions(result: dict[str, Any]) -> list[str]:
     for row in changed[:ROWS]:
         a, b = row["a"], row["b"]
         label = a["label"] if a["label"] == b["label"] else f"{a['label']} → {b['label']}"
-        rows.append([markdown.code(row["image_id"]), markdown.text(label), *(_answer(side) for side in (a, b))])
-    return [
-        f"### Predicted class changed: {len(changed) or 'no'} images",
-        *_capped(["Image", "Label", "A", "B"], rows, len(changed)),
-    ]
+        answers = [f"{side['predicted']} {side['confidence']:.2f}" for side in (a, b)]
+        rows.append([code(row["image_id"]), label, *answers])
+    table = Table("First those that became wrong, last those that became right", ["Image", "Label", "A", "B"], rows)
+    return [Heading(f"Predicted class changed: {len(changed) or 'no'} images"), *_capped(table, len(changed))]
 
 
-def _answer(side: dict[str, Any]) -> str:
-    return f"{markdown.text(side['predicted'])} {side['confidence']:.2f}"
-
-
-def _segmentation(result: dict[str, Any]) -> list[str]:
+def _segmentation(result: dict[str, Any]) -> list[Block]:
     found = result["segmentation"]
     if found is None:
         return []
     rows = [
-        [markdown.text(name), str(row["images"]), number(row["a"]), number(row["b"]), change(row)]
+        [name, str(row["images"]), score(row["a"]), score(row["b"]), change(row)]
         for name, row in found["methods"].items()
     ]
-    alone = [
-        f"Method {markdown.text(name)} is in {side} alone." for side in "AB" for name in found[f"only_{side.lower()}"]
-    ]
-    header = ["Method", "Masked images in both", "A", "B", "B − A (95 % interval)"]
+    alone = [f"Method {name} is in {side} alone." for side in "AB" for name in found[f"only_{side.lower()}"]]
+    header = ["Method", "Masked images in both", "A", "B", INTERVAL]
     if found["same"] and not rows:
         alone = ["The outlines are the same: dvc.lock names the same bytes in both."]
-    return ["### Mean Dice", *([markdown.table(header, rows)] if rows else []), *alone]
+    tables = [Table("Mean Dice on images with a tumour in the true mask", header, rows)] if rows else []
+    return [Heading("Mean Dice"), *tables, *map(Text, alone)]
 
 
-def _training(result: dict[str, Any]) -> list[str]:
+def _training(result: dict[str, Any]) -> list[Block]:
     """Return the curves of training as a few of their epochs, the kept ones among them."""
     if result["curves"] is None:
         return []
@@ -129,15 +126,16 @@ def _training(result: dict[str, Any]) -> list[str]:
     shown = sorted({1, last, *kept, *(round(last * part / EPOCHS) or 1 for part in range(1, EPOCHS))})
 
     def cell(at: int, epoch: int, name: str) -> str:
-        return number(sides[at][name][rows[at][epoch]]) if epoch in rows[at] else ""
+        return score(sides[at][name][rows[at][epoch]]) if epoch in rows[at] else ""
 
     names = [(name, at) for name in ("loss", "val_loss", "val_accuracy") for at in (0, 1)]
     cells = [[str(epoch), *(cell(at, epoch, name) for name, at in names)] for epoch in shown]
     header = ["Epoch", *(f"{name.replace('val_', 'validation ')} {'AB'[at]}" for name, at in names)]
-    return ["### Training", f"Epoch kept: {kept[0]} in A, {kept[1]} in B.", markdown.table(header, cells)]
+    said = Text(f"Epoch kept: {kept[0]} in A, {kept[1]} in B.")
+    return [Heading("Training"), said, Table("Loss and accuracy at some epochs", header, cells)]
 
 
-def _metrics(result: dict[str, Any]) -> list[str]:
+def _metrics(result: dict[str, Any]) -> list[Block]:
     """Return the metrics that differ, the most general first; bounds of intervals stay in the JSON."""
     if result["metrics"] is None:
         return []
@@ -148,37 +146,30 @@ def _metrics(result: dict[str, Any]) -> list[str]:
         if row["a"] != row["b"] and "ci95" not in key
     ]
     cells = [
-        [
-            markdown.text(path.removeprefix("metrics/")),
-            markdown.text(key),
-            _value(row["a"]),
-            _value(row["b"]),
-            signed(row["difference"]),
-        ]
+        [path.removeprefix("metrics/"), key, _value(row["a"]), _value(row["b"]), signed(row["difference"])]
         for _, path, key, row in sorted(rows, key=lambda row: row[:3])[:ROWS]
     ]
-    return [
-        f"### Metrics changed: {len(rows) or 'none'}",
-        *_capped(["File", "Metric", "A", "B", "B − A"], cells, len(rows)),
-    ]
+    table = Table("Metrics of A and B, the most general first", ["File", "Metric", "A", "B", "B − A"], cells)
+    return [Heading(f"Metrics changed: {len(rows) or 'none'}"), *_capped(table, len(rows))]
 
 
-def _params(result: dict[str, Any]) -> list[str]:
+def _params(result: dict[str, Any]) -> list[Block]:
     in_file, used = (result["params"][name] for name in ("params.yaml", "dvc.lock"))
-    rows = [[markdown.code(key), *_sides(row)] for key, row in (in_file or {}).items()]
+    rows = [[code(key), *_sides(row)] for key, row in (in_file or {}).items()]
     # The lock repeats what the file says; shown is where a run had other values than its params.yaml.
     ran = {key: row for key, row in (used or {}).items() if (in_file or {}).get(key.partition(": ")[2]) != row}
-    rows += [[f"{markdown.code(key)} as run (dvc.lock)", *_sides(row)] for key, row in ran.items()]
+    rows += [[f"{code(key)} as run (dvc.lock)", *_sides(row)] for key, row in ran.items()]
     if in_file is None and used is None:
         return []
-    return [f"### Params changed: {len(rows) or 'none'}", *_capped(["Param", "A", "B"], rows[:ROWS], len(rows))]
+    table = Table("Params of A and B", ["Param", "A", "B"], rows[:ROWS])
+    return [Heading(f"Params changed: {len(rows) or 'none'}"), *_capped(table, len(rows))]
 
 
 def _sides(row: dict[str, Any]) -> list[str]:
-    return [markdown.code(row[side]) if side in row else "absent" for side in ("a", "b")]
+    return [code(row[side]) if side in row else "absent" for side in ("a", "b")]
 
 
-def _data(result: dict[str, Any]) -> list[str]:
+def _data(result: dict[str, Any]) -> list[Block]:
     data = result["data"]
     if data is None:
         return []
@@ -188,27 +179,20 @@ def _data(result: dict[str, Any]) -> list[str]:
         old, new = (f"{side['split']} {side['label']}".strip() for side in (a, b))
         key = (", ".join(row["changes"]), old, new)
         counts[key] = counts.get(key, 0) + 1
-    cells = [[markdown.text(cell) for cell in key] + [str(count)] for key, count in sorted(counts.items())]
+    cells = [[*key, str(count)] for key, count in sorted(counts.items())]
     note = "" if data["followed_by_content"] else " by id alone: files renamed or moved to another folder count twice"
     total = ", ".join(f"{count} {kind}" for kind, count in data["counts"].items())
-    return [f"### Images: {total}{note}", *_capped(["Change", "A", "B", "Images"], cells[:ROWS], len(cells))]
+    table = Table("Images by split and class in A and B", ["Change", "A", "B", "Images"], cells[:ROWS])
+    return [Heading(f"Images: {total}{note}"), *_capped(table, len(cells))]
 
 
-def _missing(result: dict[str, Any]) -> list[str]:
-    if not result["missing"]:
-        return []
-    return [
-        "### Missing, and left out above",
-        "\n".join(f"- {markdown.sentence(line)}" for line in result["missing"]),
-    ]
-
-
-def _capped(header: list[str], rows: list[list[str]], count: int) -> list[str]:
-    more = [f"The first {len(rows)} of {count}; `--json` has all."] if count > len(rows) else []
-    return [*([markdown.table(header, rows)] if rows else []), *more]
+def _capped(table: Table, count: int) -> list[Block]:
+    shown = len(table.rows)
+    more = [Text(f"The first {shown} of {count}; `--json` has all.")] if count > shown else []
+    return [*([table] if shown else []), *more]
 
 
 def _value(value: Any) -> str:
     if value is None:
         return "none"
-    return f"{value:.4g}" if isinstance(value, float) else markdown.code(value)
+    return f"{value:.4g}" if isinstance(value, float) else code(value)

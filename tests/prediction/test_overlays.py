@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scan_files import nifti_bytes
 
-from brainmri.prediction import pictures
+from brainmri.prediction import overlays
 from brainmri.sources.slicing import from_nifti
 
 WINDOW = (0.0, 100.0)
@@ -12,36 +12,36 @@ WINDOW = (0.0, 100.0)
 
 def test_a_picture_is_in_proportion_and_in_the_window():
     levels = np.array([[0, 50, 100, 150]] * 2, np.uint16)
-    drawn = pictures.picture(levels, pictures.Look(WINDOW), spacing_mm=(2.0, 1.0))
-    assert drawn.shape == (pictures.SIDE_PX, pictures.SIDE_PX, 3)
+    drawn = overlays.picture(levels, overlays.Look(WINDOW), spacing_mm=(2.0, 1.0))
+    assert drawn.shape == (overlays.SIDE_PX, overlays.SIDE_PX, 3)
     assert drawn[5, [0, -1], 0].tolist() == [0, 255]
     assert abs(int(drawn[5, 240, 0]) - 128) <= 1
-    assert pictures.picture(levels, pictures.Look(WINDOW)).shape == (pictures.SIDE_PX // 2, pictures.SIDE_PX, 3)
+    assert overlays.picture(levels, overlays.Look(WINDOW)).shape == (overlays.SIDE_PX // 2, overlays.SIDE_PX, 3)
 
 
 @pytest.mark.parametrize("opacity", [0.0, 0.5, 1.0])
 def test_the_outline_lies_on_the_rim_of_the_mask_alone(opacity):
     mask = np.zeros((16, 16), bool)
     mask[4:12, 4:12] = True
-    drawn = pictures.picture(np.zeros((16, 16), np.uint8), pictures.Look(WINDOW, outline=opacity), mask)
+    drawn = overlays.picture(np.zeros((16, 16), np.uint8), overlays.Look(WINDOW, outline=opacity), mask)
     rows, cols = np.nonzero(drawn.any(axis=2))
     if opacity == 0:
         assert not len(rows)
         return
-    assert drawn[rows[0], cols[0]].tolist() == [round(opacity * part) for part in pictures.ORANGE]
-    scale = pictures.SIDE_PX / 16
+    assert drawn[rows[0], cols[0]].tolist() == [round(opacity * part) for part in overlays.ORANGE]
+    scale = overlays.SIDE_PX / 16
     assert (rows.min(), rows.max()) == (pytest.approx(4 * scale, abs=2), pytest.approx(12 * scale, abs=2))
-    assert not drawn[pictures.SIDE_PX // 2, pictures.SIDE_PX // 2].any()
+    assert not drawn[overlays.SIDE_PX // 2, overlays.SIDE_PX // 2].any()
 
 
 def test_evidence_colours_where_it_is_and_nowhere_else():
     heat = np.zeros((16, 16), np.float32)
     heat[2:5, 2:5] = 1
     grey = np.full((16, 16), 50, np.uint8)
-    plain = pictures.picture(grey, pictures.Look(WINDOW))
-    drawn = pictures.picture(grey, pictures.Look(WINDOW, evidence=1.0), None, heat)
+    plain = overlays.picture(grey, overlays.Look(WINDOW))
+    drawn = overlays.picture(grey, overlays.Look(WINDOW, evidence=1.0), None, heat)
     changed = np.nonzero((drawn != plain).any(axis=2))
-    scale = pictures.SIDE_PX // 16
+    scale = overlays.SIDE_PX // 16
     assert changed[0].min() >= scale
     assert changed[0].max() <= 6 * scale
     assert drawn[3 * scale + scale // 2, 3 * scale + scale // 2, 0] > 250
@@ -60,9 +60,9 @@ def test_planes_are_turned_as_a_volume_acquired_in_them_would_be(plane):
         seen[name] = from_nifti(nifti_bytes(stored, np.diag([*spacing, 1.0])))
         assert seen[name].plane == name
     for own in across:
-        turned = pictures.in_plane(seen[own].levels, own, plane)
+        turned = overlays.in_plane(seen[own].levels, own, plane)
         np.testing.assert_array_equal(turned, seen[plane].levels)
-        spacing = pictures.spacing_in_plane(seen[own].spacing_mm, own, plane)
-        back = pictures.spacing_in_plane(spacing, plane, own)
+        spacing = overlays.spacing_in_plane(seen[own].spacing_mm, own, plane)
+        back = overlays.spacing_in_plane(spacing, plane, own)
         assert back == seen[own].spacing_mm
         assert (spacing[0] == 4.0) == (own == plane)
