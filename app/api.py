@@ -28,7 +28,7 @@ from brainmri.core.errors import ArtifactError, BrainMRIError
 from brainmri.core.labels import NOT_CLINICAL
 from brainmri.prediction.answer import Answer, answer, as_dict
 from brainmri.prediction.inputs import read_one
-from brainmri.prediction.volume_measures import mask_bytes
+from brainmri.prediction.volume_masks import mask_bytes
 from brainmri.segmentation.methods import METHODS, NONE, usable
 
 WAITING = 32  # requests at once, at work and in line; more are turned away

@@ -14,7 +14,7 @@ from PIL import Image
 from app import batch, tables
 from app.words import plain
 from brainmri.core.labels import NOT_CLINICAL
-from brainmri.prediction import overlays, scan_batch, volume_measures
+from brainmri.prediction import overlays, scan_batch, volume_masks
 from brainmri.prediction.answer import Answer, as_dict, display_window, evidence
 from brainmri.prediction.inputs import Input
 from brainmri.prediction.trained_models import Models
@@ -264,7 +264,7 @@ def _lines(classes: list[str]) -> dict[str, Any]:
 def _take_away(found: Answer) -> None:
     if found.mask is not None:
         if found.scan.kind == "volume" and found.scan.volume is not None:
-            data, name = volume_measures.mask_bytes(found.scan.volume, found.mask, packed=True), "mask.nii.gz"
+            data, name = volume_masks.mask_bytes(found.scan.volume, found.mask, packed=True), "mask.nii.gz"
             st.download_button("Download the mask (NIfTI)", data, name, "application/gzip", on_click="ignore")
         else:
             place = io.BytesIO()

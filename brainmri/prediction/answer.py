@@ -1,4 +1,4 @@
-"""The answer for one scan: its class, how sure that is, where the tumour lies and how large it is.
+"""Answer for one scan: read, prepare, classify and outline it; the class, the mask and its size come back.
 
 For programs, the command `brainmri predict`, the page and the API alike. Not for clinical use.
 """
@@ -15,10 +15,10 @@ import pandas as pd
 
 from brainmri.core.errors import ParamsError
 from brainmri.core.labels import NO_TUMOUR, NOT_CLINICAL
-from brainmri.prediction import volume_answers, volume_measures
+from brainmri.prediction import slice_aggregation, volume_masks
 from brainmri.prediction.inputs import Input, Named, read_one
 from brainmri.prediction.trained_models import Models
-from brainmri.prediction.volume_measures import Measures
+from brainmri.prediction.volume_masks import Measures
 from brainmri.preprocessing.images import ImageParams
 from brainmri.preprocessing.native import from_square, levels_from_square
 from brainmri.preprocessing.scans import scan_of
@@ -51,8 +51,8 @@ class Answer:
 def answer(given: Path | Named | Input, models: Models, method: str = "unet", gate: bool = True) -> Answer:
     """Answer for one scan: a picture, a NIfTI file, a DICOM file or series; in a folder or archive or by itself.
 
-    The slices of a volume are classified and outlined one by one; `volume_answers` makes them agree. Its probabilities
-    are those of the 10 mm in which a tumour is likeliest.
+    The slices of a volume are classified and outlined one by one; `slice_aggregation` makes them agree. The volume's
+    probabilities are those of the 10 mm in which a tumour is likeliest.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def answer(given: Path | Named | Input, models: Models, method: str = "unet", ga
     method : str
         How the tumour is outlined: one of `segmentation.methods`, or "none".
     gate : bool
-        Whether the mask is emptied where the classifier sees no tumour; of a volume in parts, see `volume_answers`.
+        Whether the mask is emptied where the classifier sees no tumour; of a volume in parts, see `slice_aggregation`.
 
     Raises
     ------
@@ -215,18 +215,18 @@ def _pooled(scan: Input, by_slice: np.ndarray, window: tuple[float, float], no_t
     if scan.volume is None or len(by_slice) == 1:
         return by_slice[0]
     pictures = np.stack([shown(levels, window) for levels in scan.levels])
-    return volume_answers.pooled(by_slice, volume_answers.tissue(pictures), scan.volume.spacing_mm[0], no_tumour)
+    return slice_aggregation.pooled(by_slice, slice_aggregation.tissue(pictures), scan.volume.spacing_mm[0], no_tumour)
 
 
 def _clear(scan: Input, by_slice: np.ndarray, no_tumour: int | None) -> np.ndarray:
     """Return for each slice (D,) whether it is called free of tumour, its neighbours heard."""
     if scan.volume is not None and len(by_slice) > 1:
-        by_slice = volume_answers.smoothed(by_slice, scan.volume.spacing_mm[0])
+        by_slice = slice_aggregation.smoothed(by_slice, scan.volume.spacing_mm[0])
     return np.asarray(by_slice.argmax(axis=1) == (-1 if no_tumour is None else no_tumour))
 
 
 def _outlined(scan: Input, inputs: np.ndarray, clear: np.ndarray, models: Models, name: str) -> np.ndarray:
-    """Return the mask (D, H, W) bool on the scan's own pixels; of `clear` (D,) see `volume_answers.consistent`."""
+    """Return the mask (D, H, W) bool on the scan's own pixels; of `clear` (D,) see `slice_aggregation.consistent`."""
     method, tools = METHODS[name], models.tools
     parts = []
     for at in range(0, len(inputs), AT_ONCE):
@@ -234,8 +234,8 @@ def _outlined(scan: Input, inputs: np.ndarray, clear: np.ndarray, models: Models
             parts.append(method.shares(inputs[at : at + AT_ONCE], tools, None))
     shares = np.concatenate(parts)
     if scan.volume is not None and len(shares) > 1:
-        shares = volume_answers.smoothed(shares, scan.volume.spacing_mm[0])
-    masks = volume_answers.consistent(method.masks(shares, tools), clear)
+        shares = slice_aggregation.smoothed(shares, scan.volume.spacing_mm[0])
+    masks = slice_aggregation.consistent(method.masks(shares, tools), clear)
     native = np.zeros(scan.levels.shape, bool)
     for at, mask in enumerate(masks):
         native[at] = from_square(mask, scan.levels.shape[1:], models.image_params.fit)
@@ -252,7 +252,7 @@ def _area_mm2(scan: Input, mask: np.ndarray | None) -> float | None:
 def _measures(scan: Input, mask: np.ndarray | None) -> Measures | None:
     if mask is None or scan.volume is None or scan.kind == "image":
         return None
-    return volume_measures.measure(mask, scan.volume.affine)
+    return volume_masks.measure(mask, scan.volume.affine)
 
 
 def _facts(scan: Input) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What there is to answer for in a path or an upload: pictures, DICOM series, NIfTI files, one after another.
+"""Find and read the scans in a path or an upload: pictures, DICOM series, NIfTI files, in folders and archives.
 
 Files without an image in them, and what the command wrote itself, are counted by kind, never passed over in silence.
 Nothing that names a person is read (see `dicom` and `nifti`); names of files and folders are the caller's own and come

@@ -1,4 +1,4 @@
-"""Answer for any number of files and folders, one after another; print each answer, and write what was asked for.
+"""Answer for many scans, as `brainmri predict` does: one after another, printed, and written to a folder of results.
 
 What cannot be read is named in a sentence of its own, and the others go on.
 """
@@ -24,7 +24,7 @@ from brainmri.prediction.answer import Answer, answer, as_dict
 from brainmri.prediction.inputs import RESULTS, Input, opened
 from brainmri.prediction.overlays import extent, overlay
 from brainmri.prediction.trained_models import Models
-from brainmri.prediction.volume_measures import write_mask
+from brainmri.prediction.volume_masks import write_mask
 from brainmri.segmentation.methods import NONE, require_method
 
 LONGEST = 120  # letters of a written file's name, without its ending

@@ -1,4 +1,4 @@
-"""The trained models that answer: a classifier, and what the methods of outlining work with, made to fit each other."""
+"""Load the trained models that answer: a classifier, and what the segmentation methods need, checked to fit."""
 
 import threading
 from dataclasses import dataclass, field

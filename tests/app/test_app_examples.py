@@ -8,7 +8,7 @@ from brainmri.core.labels import CLASSES
 from brainmri.phantom import simulated_set
 from brainmri.phantom.scanner import PLANES
 from brainmri.prediction.inputs import read_one
-from brainmri.prediction.volume_measures import measure
+from brainmri.prediction.volume_masks import measure
 
 pytestmark = pytest.mark.slow
 

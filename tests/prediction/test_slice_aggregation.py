@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from brainmri.prediction.volume_answers import consistent, pooled, smoothed, tissue
+from brainmri.prediction.slice_aggregation import consistent, pooled, smoothed, tissue
 
 
 def slices(*tumours):

@@ -15,7 +15,7 @@ from brainmri.core.errors import InputError
 from brainmri.core.params import check
 from brainmri.phantom import simulated_set
 from brainmri.prediction.inputs import read_one
-from brainmri.prediction.volume_measures import measure, write_mask
+from brainmri.prediction.volume_masks import measure, write_mask
 
 BOX = np.arange(60, dtype=np.int16).reshape(3, 4, 5)
 TURNED = np.array([[0, -2.9, 0.6, 9], [2.2, 0, 0, 8], [0, 0.6, 2.9, 7], [0, 0, 0, 1.0]])  # rotated and reordered

@@ -1,4 +1,4 @@
-"""Volumes for prediction: write their masks back to their own grid, measure them."""
+"""The tumour mask of a volume: written as NIfTI on the scan's own grid, and measured in ml and mm."""
 
 import gzip
 from dataclasses import dataclass

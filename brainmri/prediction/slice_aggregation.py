@@ -1,4 +1,4 @@
-"""What slices of a volume know of each other: answers that agree along it, and one answer for the patient.
+"""From the answers of a volume's slices to one of the whole: smoothed along it, pooled for the patient, specks dropped.
 
 Chosen on 32 simulated volumes of axial, coronal and sagittal slices of 2 to 5 mm, of patients that networks trained on
 the simulated set had not seen. The patient's class was right in 32 of 32; in 31 by the likeliest 4 mm (6 to 20 do as
