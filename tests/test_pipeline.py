@@ -91,15 +91,15 @@ def test_a_change_to_a_file_reruns_the_stages_that_import_it(clean, file, stages
     assert changed(clean) == stages
 
 
-@pytest.mark.parametrize(("variants", "stages"), [("fresh", []), ("stored", ["train"])])
-def test_how_many_variants_are_stored_concerns_training_that_reads_them_alone(clean, variants, stages):
+@pytest.mark.parametrize(("variants", "reruns"), [("fresh", False), ("stored", True)])
+def test_how_many_variants_are_stored_concerns_training_that_reads_them_alone(clean, variants, reruns):
     params = yaml.safe_load((clean / "params.yaml").read_text())
     params["train"].update(variants=variants, epochs=1, warmup_epochs=0)
     (clean / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     sh(clean, "dvc", "repro", "train")
     params["augment"]["copies"] = 2
     (clean / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
-    assert stages_run(sh(clean, "dvc", "repro", "train")) == ["augment", *stages]
+    assert ("train" in stages_run(sh(clean, "dvc", "repro", "train"))) == reruns
 
 
 def test_two_branches_are_compared_offline(clean):
