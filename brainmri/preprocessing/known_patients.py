@@ -177,12 +177,26 @@ def with_patients(table: pd.DataFrame, thumbnails: np.ndarray, known: pd.DataFra
 
 
 def counts(table: pd.DataFrame) -> dict[str, dict[str, int]]:
-    """Return of each split how many patients are known, how many images were given one here, and how many have none."""
+    """Count patients by split.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns split, patient, recognised.
+
+    Returns
+    -------
+    dict
+        Of each split `known` (patients), `seen_in_training` (those of them with an image in `train`), `recognised`
+        (images whose patient was found by `with_patients`) and `images_without` (a known patient).
+    """
+    patients = {str(split): set(own) - {""} for split, own in table.groupby("split")["patient"]}
     return {
-        str(split): {
-            "known": int(rows["patient"][rows["patient"] != ""].nunique()),
-            "recognised": int(rows["recognised"].sum()),
-            "images_without": int((rows["patient"] == "").sum()),
+        split: {
+            "known": len(own),
+            "seen_in_training": len(own & patients.get("train", set())),
+            "recognised": int((table["recognised"] & (table["split"] == split)).sum()),
+            "images_without": int(((table["patient"] == "") & (table["split"] == split)).sum()),
         }
-        for split, rows in table.groupby("split")
+        for split, own in patients.items()
     }

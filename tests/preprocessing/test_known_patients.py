@@ -170,6 +170,6 @@ def test_a_group_of_twins_shares_its_patient(label, patient, given):
 def test_patients_are_counted_by_split():
     table = index(patient=["a", "a", ""], split=["train", "test", "test"]).assign(recognised=[False, True, False])
     assert known_patients.counts(table) == {
-        "test": {"known": 1, "recognised": 1, "images_without": 1},
-        "train": {"known": 1, "recognised": 0, "images_without": 0},
+        "test": {"known": 1, "seen_in_training": 1, "recognised": 1, "images_without": 1},
+        "train": {"known": 1, "seen_in_training": 1, "recognised": 0, "images_without": 0},
     }
