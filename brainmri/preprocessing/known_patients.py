@@ -38,7 +38,7 @@ SUMS = 96
 SLOPE = 1.2  # power of the frequency by which coefficients are weighted: thumbnails of heads fall off about so
 STEPS = 2.5  # levels a standard deviation of a sum; 16 levels reach to 3 of them
 SIMILAR = 0.78  # from here on it is that slice: copies in public sets 0.97 and above, other pictures up to 0.69
-APART = 0.1  # so much more similar it has to be than to any slice of another person
+FARTHER = 1.6  # slices of all other persons have to be so many times as far, by 1 - similarity
 BLOCK = 2048  # thumbnails compared at a time: memory is a few blocks of BLOCK x 3064 float32, whatever N
 
 
@@ -121,7 +121,7 @@ def recognise(thumbnails: np.ndarray, known: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame, N rows
         `number`, `label`, `patient` and `fold` of the slice, and the cosine `similarity` to it. Where the most similar
-        one is below `SIMILAR`, or a slice of another person nearly as similar, number and fold are -1 and the rest is
+        one is below `SIMILAR`, or a slice of another person nearly as near, number and fold are -1 and the rest is
         empty; `similarity` is told all the same.
     """
     table = from_digits(known["fingerprint"].tolist())
@@ -129,7 +129,7 @@ def recognise(thumbnails: np.ndarray, known: pd.DataFrame) -> pd.DataFrame:
     parts = [_nearest(thumbnails[start : start + BLOCK], table, persons) for start in range(0, len(thumbnails), BLOCK)]
     at, similarity, other = (np.concatenate(part) for part in zip(*parts, strict=True))
     found = known.drop(columns="fingerprint").iloc[at].reset_index(drop=True).assign(similarity=similarity)
-    unsure = (similarity < SIMILAR) | (similarity - other < APART)
+    unsure = (similarity < SIMILAR) | (1 - other < FARTHER * (1 - similarity))
     found.loc[unsure, ["number", "fold"]] = -1
     found.loc[unsure, ["label", "patient"]] = ""
     return found

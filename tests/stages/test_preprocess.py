@@ -1,6 +1,7 @@
 """The preprocess stage on the generated set."""
 
 import shutil
+import zipfile
 
 import numpy as np
 import pandas as pd
