@@ -1,4 +1,4 @@
-"""Preprocess: decode every stored image to the square grid, window it, find twins, and decide the splits.
+"""Preprocess: decode every stored image to the square grid, window it, find twins and patients, decide the splits.
 
 Reads `data/raw` (shards and manifest) and `exclude.csv` (images that a person took out). Writes
 `data/processed/{train,val,test}` (`images.npy`, `masks.npy`, `index.csv`, `preprocess.json`) and
@@ -24,7 +24,7 @@ from brainmri.core.labels import class_names
 from brainmri.core.manifest import read_manifest
 from brainmri.core.params import Seed, load
 from brainmri.core.shards import read_images
-from brainmri.preprocessing import leakage, splits
+from brainmri.preprocessing import known_patients, leakage, splits
 from brainmri.preprocessing.exclusions import read_exclusions
 from brainmri.preprocessing.images import ImageParams
 from brainmri.preprocessing.scans import Scans, read_scans
@@ -43,6 +43,7 @@ class Params(ImageParams):
     twin_threshold: Annotated[float, Field(ge=0.9, lt=1)]
     neighbour_threshold: Annotated[float, Field(ge=0.8, lt=1)]
     twin_mirror: bool
+    known_patients: bool
     max_bad: Annotated[float, Field(ge=0, le=1)]
 
     @model_validator(mode="after")
@@ -68,14 +69,7 @@ def run(params: Params, raw: Path, exclude: Path, out: Path) -> None:
         scans = read_scans(stored, len(manifest), params, pool)
         refuse_too_many_bad(scans.bad[~scans.bad["image_id"].isin(excluded)], len(manifest), params.max_bad)
         warn_of_missing_windows(scans, params)
-        table, pairs = leakage.find(
-            scans.table,
-            scans.thumbnails[: len(scans.table)],
-            scans.images,
-            params.twin_threshold,
-            params.neighbour_threshold,
-            params.twin_mirror,
-        )
+        table, pairs = find_patients(scans, params)
         table = assign_splits(table, excluded, params, rng)
         classes = class_names(table["label"])
         for name in ("train", "val", "test"):
@@ -107,6 +101,16 @@ def warn_of_missing_windows(scans: Scans, params: Params) -> None:
             f"warning: {missing} of {len(scans.table)} images name no window of their own; theirs are percentiles",
             file=sys.stderr,
         )
+
+
+def find_patients(scans: Scans, params: Params) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the index with groups of look-alikes and with known patients, and the table of pairs of twins."""
+    thumbnails = scans.thumbnails[: len(scans.table)]
+    limits = (params.twin_threshold, params.neighbour_threshold, params.twin_mirror)
+    table, pairs = leakage.find(scans.table, thumbnails, scans.images, *limits)
+    if params.known_patients:
+        return known_patients.with_patients(table, thumbnails, known_patients.read_table()), pairs
+    return table.assign(recognised=False), pairs
 
 
 def assign_splits(
@@ -165,6 +169,7 @@ def write_summary(
             "unreadable": scans.bad.to_dict("records"),
             "excluded": excluded,
             "own_window": int((table["window_low"] < table["window_high"]).sum()),
+            "patients": known_patients.counts(table),
             "masked": {name: int(table["has_mask"][table["split"] == name].sum()) for name in ("train", "val", "test")},
             "twins": leakage.summary(table, pairs),
         },

@@ -1,4 +1,7 @@
-"""Which of the project's own files a script reaches through imports, found in its text without running it."""
+"""Which of the project's own files a script reaches through imports, found in its text without running it.
+
+A table that bears a module's name (`known_patients.csv` beside `known_patients.py`) is part of that module.
+"""
 
 import ast
 from pathlib import Path
@@ -7,7 +10,7 @@ PACKAGES = ("brainmri", "stages", "app")
 
 
 def reached(root: Path, script: Path) -> list[str]:
-    """Return every project file that `script` needs, itself and the packages' `__init__.py` included.
+    """Return every project file that `script` needs: itself, the packages' `__init__.py` and modules' tables included.
 
     Imports inside functions and under conditions count: they run one day. Found are `import a.b`, `from a import b`,
     `from a.b import c` and relative forms; the project's rule is that there are no others (no `importlib`).
@@ -31,7 +34,8 @@ def reached(root: Path, script: Path) -> list[str]:
         if path not in found:
             found.add(path)
             waiting += imported(root, path)
-    return sorted(path.as_posix() for path in found)
+    tables = {path.with_suffix(".csv") for path in found}
+    return sorted(path.as_posix() for path in found | {path for path in tables if (root / path).is_file()})
 
 
 def imported(root: Path, path: Path) -> list[Path]:

@@ -155,8 +155,7 @@ def _images(table: pd.DataFrame, manifest: pd.DataFrame) -> dict[str, Any]:
 
 def _twins(scans: Scans, settings: preprocess.Params, paths_of: pd.Series, refused: list[str]) -> dict[str, Any]:
     """Return what preprocess would find of twins, and the splits it would draw."""
-    limits = (settings.twin_threshold, settings.neighbour_threshold, settings.twin_mirror)
-    table, pairs = leakage.find(scans.table, scans.thumbnails[: len(scans.table)], scans.images, *limits)
+    table, pairs = preprocess.find_patients(scans, settings)
     rng = np.random.default_rng(settings.seed)
     drawn = _tried(lambda: preprocess.assign_splits(table, {}, settings, rng), refused)
     split = table["split"] if drawn is None else drawn["given"]

@@ -113,7 +113,7 @@ def _deps_problems(root: Path, stages: dict[str, Any]) -> list[str]:
     """Compare the code that each stage lists with the code that it reaches."""
     found = []
     for name, stage in stages.items():
-        listed = [dep for dep in stage["deps"] if dep.endswith(".py")]
+        listed = [dep for dep in stage["deps"] if _is_code(dep)]
         needed = closure.reached(root, Path("stages") / f"{name}.py")
         if listed != needed:
             found.append(
@@ -124,12 +124,16 @@ def _deps_problems(root: Path, stages: dict[str, Any]) -> list[str]:
     return found
 
 
+def _is_code(dep: str) -> bool:
+    return Path(dep).parts[0] in closure.PACKAGES  # a module's table too
+
+
 def _cmd_problems(stages: dict[str, Any]) -> list[str]:
     """Compare the paths that each command names with the deps and outs: it reads and writes what it names, only."""
     found = []
     for name, stage in stages.items():
         named = stage["cmd"].split()[3:]  # after `python -m stages.<name>`
-        listed = [*(dep for dep in stage["deps"] if not dep.endswith(".py")), *_outs(stage)]
+        listed = [*(dep for dep in stage["deps"] if not _is_code(dep)), *_outs(stage)]
         wrong = [path for path in listed if not any(Path(path).is_relative_to(word) for word in named)]
         wrong += [word for word in named if not any(Path(path).is_relative_to(word) for path in listed)]
         if wrong:

@@ -51,7 +51,7 @@ def record(root: Path, name: str, command: str, out: Path) -> None:
     ArtifactError
         If the run's code differs from its commit, or its metrics from its dvc.lock: the numbers could not be repeated.
     """
-    changed = git(root, "status", "--porcelain", "--", "*.py", "dvc.yaml", "requirements.lock")
+    changed = git(root, "status", "--porcelain", "--", "*.py", "brainmri/*.csv", "dvc.yaml", "requirements.lock")
     if changed:
         raise ArtifactError(f"{root}: code should be committed before its run is recorded, received changes: {changed}")
     stale = lock.out_problems(root)

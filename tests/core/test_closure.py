@@ -61,6 +61,13 @@ def test_circles_end(tmp_path):
     assert closure.reached(tmp_path, Path("stages/s.py")) == ["brainmri/a.py", "brainmri/b.py", "stages/s.py"]
 
 
+def test_a_table_that_bears_a_modules_name_is_reached_with_it(tmp_path):
+    write(
+        tmp_path, {"stages/s.py": "import brainmri.a", "brainmri/a.py": "", "brainmri/a.csv": "", "brainmri/b.csv": ""}
+    )
+    assert closure.reached(tmp_path, Path("stages/s.py")) == ["brainmri/a.csv", "brainmri/a.py", "stages/s.py"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", ["fetch", "preprocess", "augment", "train", "evaluate", "segment", "report"])
 def test_python_itself_loads_no_file_that_was_not_found(stage):

@@ -73,6 +73,13 @@ def found(project):
     return lock.problems(project, {"one": Model})
 
 
+def test_the_table_of_a_module_is_listed_as_code_and_no_cmd_names_it(project):
+    (project / "brainmri/a.csv").write_text("x\n")
+    edit(project, "dvc.yaml", lambda s: s["one"]["deps"].insert(0, "brainmri/a.csv"))
+    (problem,) = found(project)
+    assert problem.startswith("dvc.lock: stage one: deps should be those of dvc.yaml")
+
+
 def test_no_problem_where_everything_agrees(project):
     assert found(project) == []
 
@@ -109,6 +116,10 @@ def edited(name, change):
         (write("stages/two.py", "import brainmri.a\n"), "stage two: deps should list the code it imports"),
         (edited("dvc.yaml", lambda s: s["one"]["deps"].remove("brainmri/a.py")), "missing ['brainmri/a.py']"),
         (edited("dvc.yaml", lambda s: s["two"]["deps"].insert(0, "brainmri/a.py")), "too many ['brainmri/a.py']"),
+        (
+            write("brainmri/a.csv", "x\n"),
+            "stage one: deps should list the code it imports, sorted; missing ['brainmri/a.csv']",
+        ),
         (edited("dvc.yaml", lambda s: s["one"].pop("params")), "stage one: params should be ['one'], received []"),
         (
             edited("dvc.yaml", lambda s: s["two"].update(cmd="python -m stages.two data metrics --fast")),
@@ -165,6 +176,8 @@ def test_the_code_of_each_stage_is_written_below_its_line(project):
         "      - brainmri/old.py\n", "      - brainmri/a.py\n      - stages/one.py\n"
     ) + "      - stages/two.py\n"
     assert lock.write_deps(project) == []
+    (project / "brainmri/a.csv").write_text("x\n")  # a table that belongs to a module
+    assert lock.write_deps(project) == ["one"]
     (project / "stages/one.py").write_text("")
     assert lock.write_deps(project) == ["one"]
 

@@ -1,6 +1,7 @@
 """Published runs and the README's tables."""
 
 import json
+import subprocess
 
 import pytest
 
@@ -146,3 +147,14 @@ def test_a_page_without_the_marks_is_refused(tmp_path):
     (tmp_path / "docs/results.md").write_text("no marks")
     with pytest.raises(ArtifactError, match=r"results\.md: should hold the lines"):
         results.pages(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["brainmri/preprocessing/known.csv", "brainmri/preprocessing/known.py"])
+def test_a_run_whose_code_or_table_was_changed_is_not_recorded(tmp_path, name):
+    (tmp_path / name).parent.mkdir(parents=True)
+    (tmp_path / name).write_text("a\n")
+    for words in (["init", "-q"], ["add", "."], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "a"]):
+        subprocess.run(["git", *words], cwd=tmp_path, check=True)
+    (tmp_path / name).write_text("b\n")
+    with pytest.raises(ArtifactError, match=f"code should be committed .* {name}"):
+        results.record(tmp_path, "a", "dvc repro", tmp_path / "out.json")

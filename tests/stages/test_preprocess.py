@@ -1,5 +1,8 @@
 """The preprocess stage on the generated set."""
 
+import shutil
+import zipfile
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +10,11 @@ from first_stages import params, summary
 
 from brainmri.core import manifest
 from brainmri.core.errors import InputError, ParamsError
+from brainmri.core.files import write_table
 from brainmri.core.index import COLUMNS, read_split
+from brainmri.core.shards import read_images
+from brainmri.preprocessing import duplicates, known_patients
+from brainmri.preprocessing.scans import read_scan
 from stages import preprocess
 
 
@@ -66,6 +73,35 @@ def test_patients_are_not_divided(processed):
     assert not patients[1] & patients[2]
 
 
+def test_patients_of_recognised_images_are_told_and_not_divided(raw, tmp_path, monkeypatch):
+    unnamed = tmp_path / "raw"
+    shutil.copytree(raw, unnamed)
+    table = manifest.read_manifest(unnamed)
+    monkeypatch.setattr(known_patients, "read_table", lambda: known_slices(raw, table["patient"]))
+    write_table(unnamed / "manifest.csv", table.assign(patient=""))
+    run(params(duplicates="report"), unnamed, tmp_path / "out")
+    index = pd.concat(read_split(tmp_path / "out" / name).index for name in ("train", "val", "test"))
+    found = index.set_index("image_id")["patient"]
+    assert (found == "known-" + table.set_index("image_id").loc[found.index, "patient"]).mean() > 0.9
+    parts = [set(read_split(tmp_path / "out" / name).index["patient"]) - {""} for name in ("train", "val")]
+    assert not parts[0] & parts[1]
+    told = summary(tmp_path / "out")["patients"]
+    assert sum(split["recognised"] for split in told.values()) == (found != "").sum()
+    assert sum(split["images_without"] for split in told.values()) == (found == "").sum()
+    run(params(duplicates="report", known_patients=False), unnamed, tmp_path / "off")
+    assert {split["known"] for split in summary(tmp_path / "off")["patients"].values()} == {0}
+
+
+def known_slices(raw, patients):
+    """A table of known slices, of the images of a set as preprocess reads them."""
+    rows = manifest.read_manifest(raw)
+    small = np.stack(
+        [duplicates.thumbnail(read_scan(data, None, params()).square) for _, data, _ in read_images(raw, rows)]
+    )
+    facts = pd.DataFrame({"number": range(len(rows)), "label": rows["label"], "patient": patients, "fold": 1})
+    return known_patients.table_of(facts, small, "known-")
+
+
 def test_two_runs_write_the_same_bytes(raw, processed, tmp_path):
     run(params(), raw, tmp_path / "out")
     files = sorted(path.relative_to(processed) for path in processed.rglob("*") if path.is_file())
@@ -75,8 +111,6 @@ def test_two_runs_write_the_same_bytes(raw, processed, tmp_path):
 
 
 def test_class_names_that_look_like_nothing_or_numbers_stay_text(raw, tmp_path):
-    import shutil
-
     copy = tmp_path / "raw"
     shutil.copytree(raw, copy)
     table = manifest.read_manifest(copy)
@@ -90,8 +124,6 @@ def test_class_names_that_look_like_nothing_or_numbers_stay_text(raw, tmp_path):
 
 
 def test_twins_are_told_of_images_whose_split_is_drawn_too(raw, tmp_path):
-    import shutil
-
     copy = tmp_path / "raw"
     shutil.copytree(raw, copy)
     table = manifest.read_manifest(copy)
@@ -106,8 +138,6 @@ def test_twins_are_told_of_images_whose_split_is_drawn_too(raw, tmp_path):
 @pytest.fixture
 def with_bad_images(raw, tmp_path):
     """The stored set with two rows whose bytes are no images."""
-    import shutil
-    import zipfile
 
     copy = tmp_path / "raw"
     shutil.copytree(raw, copy)
@@ -177,8 +207,6 @@ def test_neighbours_need_a_lower_similarity_than_twins():
 
 def relabelled(raw, tmp_path):
     """Copy the stored set and give the planted training copy another label."""
-    import shutil
-
     copy = tmp_path / "raw"
     shutil.copytree(raw, copy)
     table = manifest.read_manifest(copy)
