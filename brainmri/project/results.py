@@ -35,16 +35,18 @@ def record(root: Path, name: str, command: str, out: Path) -> None:
     params = read_yaml(root / "params.yaml")
     local = params["fetch"]["local"]
     params["fetch"]["local"] = {key: value and PurePath(value).name for key, value in local.items()}  # no private paths
+    metrics = {part: read_json(root / f"metrics/{part}.json") for part in METRICS}
     write_json(
         out,
         {
             "name": name,
             "command": command,
             "commit": _git(root, "rev-parse", "HEAD"),
+            "test_patients": metrics["data"]["patients"]["test"],
             "params": params,
             "versions": read_json(root / "models/classifier/versions.json"),
             "machine": processor(),
-            "metrics": {part: read_json(root / f"metrics/{part}.json") for part in METRICS},
+            "metrics": metrics,
         },
     )
 

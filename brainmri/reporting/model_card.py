@@ -43,6 +43,7 @@ def card(metrics: Mapping[str, Metrics], facts: pd.DataFrame, predictions: pd.Da
         *intended_use(data),
         Heading("Data"),
         *card_data.images(data, plots),
+        *card_data.patients(data),
         *card_data.metadata(facts, plots),
         Heading("Twins and leaks"),
         *card_data.twins(data),

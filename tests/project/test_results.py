@@ -118,3 +118,17 @@ def test_a_page_without_the_marks_is_refused(tmp_path):
     (tmp_path / "docs/results.md").write_text("no marks")
     with pytest.raises(ArtifactError, match=r"results\.md: should hold the lines"):
         results.pages(tmp_path)
+
+
+def test_a_recorded_run_says_whether_its_test_patients_were_learnt_from(tmp_path, monkeypatch):
+    monkeypatch.setattr(results.lock, "out_problems", lambda root: [])
+    monkeypatch.setattr(results, "_git", lambda root, *words: "" if words[0] == "status" else "0123")
+    (tmp_path / "params.yaml").write_text("fetch: {local: {classes: null}}\n")
+    test = {"known": 9, "images_without": 4, "seen_in_training": 2}
+    for name in results.METRICS:
+        (tmp_path / "metrics").mkdir(exist_ok=True)
+        (tmp_path / f"metrics/{name}.json").write_text(json.dumps({"patients": {"test": test}}))
+    (tmp_path / "models/classifier").mkdir(parents=True)
+    (tmp_path / "models/classifier/versions.json").write_text("{}")
+    results.record(tmp_path, "a", "dvc repro", tmp_path / "a.json")
+    assert json.loads((tmp_path / "a.json").read_text())["test_patients"] == test
