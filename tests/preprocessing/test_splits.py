@@ -175,8 +175,9 @@ def test_folds_are_of_like_size_in_every_class():
 
 def test_the_draw_of_folds_depends_on_the_seed():
     rows = patients([4] * 20)
-    one, again, other = (by_patient(rows, seed=seed)[0].tolist() for seed in (0, 0, 1))
-    assert one == again != other
+    one, again, other = (splits.deal(rows, splits.units(rows), 5, np.random.default_rng(at)) for at in (0, 0, 1))
+    assert one.equals(again)
+    assert not one.equals(other)
 
 
 def test_the_sources_split_is_passed_over_by_patient():
