@@ -14,6 +14,7 @@ from brainmri.segmentation.methods import METHODS
 
 METRICS = ("data", "probe", "classify", "segment")
 PARTS = {"whole": "all", "twin_free": "twin-free", "neighbour_free": "neighbour-free"}
+TEST_PATIENTS = ("known", "seen_in_training", "images_without")
 PROBES = ("Nearest neighbour", "Metadata alone")
 BEGIN, END = "<!-- results: made by `brainmri readme` -->", "<!-- /results -->"
 
@@ -42,7 +43,7 @@ def record(root: Path, name: str, command: str, out: Path) -> None:
             "name": name,
             "command": command,
             "commit": _git(root, "rev-parse", "HEAD"),
-            "test_patients": metrics["data"]["patients"]["test"],
+            "test_patients": {key: metrics["data"]["patients"]["test"][key] for key in TEST_PATIENTS},
             "params": params,
             "versions": read_json(root / "models/classifier/versions.json"),
             "machine": processor(),

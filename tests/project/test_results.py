@@ -127,7 +127,7 @@ def test_a_recorded_run_says_whether_its_test_patients_were_learnt_from(tmp_path
     test = {"known": 9, "images_without": 4, "seen_in_training": 2}
     for name in results.METRICS:
         (tmp_path / "metrics").mkdir(exist_ok=True)
-        (tmp_path / f"metrics/{name}.json").write_text(json.dumps({"patients": {"test": test}}))
+        (tmp_path / f"metrics/{name}.json").write_text(json.dumps({"patients": {"test": {**test, "more": 1}}}))
     (tmp_path / "models/classifier").mkdir(parents=True)
     (tmp_path / "models/classifier/versions.json").write_text("{}")
     results.record(tmp_path, "a", "dvc repro", tmp_path / "a.json")
