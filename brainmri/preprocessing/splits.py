@@ -166,12 +166,13 @@ def require_apart(table: pd.DataFrame) -> None:
     placed = table[table["split"].isin(["train", "val", "test"])]
     for column, called in (("patient", "patient"), ("group", "group of twins"), ("unit", "unit")):
         rows = placed[placed[column].astype(str) != ""]
-        parts = rows.groupby(column)["split"].agg(lambda split: sorted(set(split)))
-        divided = parts[parts.map(len) > 1]
-        if len(divided):
+        divided = rows.groupby(column)["split"].nunique() > 1
+        if divided.any():
+            first = divided.idxmax()
+            parts = sorted(set(rows["split"][rows[column] == first]))
             raise ArtifactError(
-                f"preprocess.split: by patient nobody should stand in two parts, received {called} {divided.index[0]} "
-                f"in {' and '.join(divided.iloc[0])} ({len(divided)} such); run `dvc repro preprocess`"
+                f"preprocess.split: by patient nobody should stand in two parts, received {called} {first} in "
+                f"{' and '.join(parts)} ({divided.sum()} such); run `dvc repro preprocess`"
             )
 
 
