@@ -18,6 +18,7 @@ from brainmri.phantom import simulated_set
 from brainmri.prediction.answer import Answer, answer
 from brainmri.prediction.inputs import read_one
 from brainmri.prediction.trained_models import Models, load_models
+from brainmri.scoring.dice import dice
 
 SEED = 20_000  # of other patients than any run's, whose seeds have three numbers
 FIELD_MM = 1.5
@@ -57,7 +58,7 @@ def run(models: Models, patients: int, method: str) -> str:
         known, given = truth.sum() * voxel_ml, found.mask.sum() * voxel_ml
         row = [found.facts["plane"], label, found.label + (", abstains" if found.abstain else "")]
         if truth.any():
-            dices.append(2 * (truth & found.mask).sum() / (truth.sum() + found.mask.sum()))
+            dices.append(float(dice(truth[None], found.mask[None])[0]))
             errors.append((given - known) / known)
             rows.append([*row, f"{known:.2f}", f"{given:.2f}", f"{errors[-1]:+.1%}", f"{dices[-1]:.3f}"])
         else:

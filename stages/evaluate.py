@@ -21,7 +21,9 @@ from brainmri.core.params import Section, Seed, load
 from brainmri.models.classifier import Classifier, class_probabilities, load_repeats, require_same_images
 from brainmri.models.saliency import classifier_evidence
 from brainmri.reporting import answer_galleries
-from brainmri.scoring import assessment, calibration, curve_tables, pointing
+from brainmri.scoring import assessment, calibration, pointing
+from brainmri.scoring.curves import curve_tables
+from brainmri.scoring.predictions_table import Answers, class_numbers, read_answers
 
 
 class Params(Section):
@@ -42,21 +44,21 @@ def run(params: Params, model: Path, test: Path, out: Path) -> None:
         raise InputError(f"evaluate: {test} should hold labelled images, received none; name a set with classes")
     raw = class_probabilities(first, split.images[rows], split.index.iloc[rows], calibrated=False)
     table = predictions(split.index.iloc[rows], calibration.with_temperature(raw, first.temperature), first)
+    answers = read_answers(table, first.classes)
     print(f"evaluate: {len(table)} test images, accuracy {(table['label'] == table['predicted']).mean():.4f}")
     pointed = point(first, split, params)
     with new_directory(out) as folder:
-        found = all_scores(table, raw, split.index["patient"].iloc[rows].to_numpy(), first, params)
+        found = all_scores(table, answers, raw, split.index["patient"].iloc[rows].to_numpy(), first, params)
         if others:
             found["repeats"] = assessment.repeats(
-                [table, *(predict(other, split, rows) for other in others)], first.classes
+                [answers, *(predict(other, split, rows) for other in others)], assessment.part_rows(table)
             )
         if len(pointed):
             found["pointing"] = pointing.score(pointed, params.seed, params.bootstrap)
         write_table(folder / "predictions.csv", table)
         write_table(folder / "pointing.csv", pointed)
         write_json(folder / "scores.json", found)
-        true, probabilities = assessment.true_and_probabilities(table, first.classes)
-        for name, points in curve_tables.curve_tables(true, raw, probabilities, first.classes).items():
+        for name, points in curve_tables(answers, raw).items():
             write_table(folder / f"{name}.csv", points)
         shown = answer_galleries.chosen(table, rows, np.random.default_rng(params.seed))
         answer_galleries.gallery(folder / "gallery.png", split, shown)
@@ -64,10 +66,11 @@ def run(params: Params, model: Path, test: Path, out: Path) -> None:
         answer_galleries.evidence(folder / "saliency.png", split, table, evidence(first, split, table))
 
 
-def predict(classifier: Classifier, split: Split, rows: np.ndarray) -> pd.DataFrame:
-    """Return the table of `predictions` of a classifier."""
+def predict(classifier: Classifier, split: Split, rows: np.ndarray) -> Answers:
+    """Return the answers of a classifier, as its table of `predictions` would hold them."""
     index = split.index.iloc[rows]
-    return predictions(index, class_probabilities(classifier, split.images[rows], index), classifier)
+    table = predictions(index, class_probabilities(classifier, split.images[rows], index), classifier)
+    return read_answers(table, classifier.classes)
 
 
 def predictions(index: pd.DataFrame, probabilities: np.ndarray, classifier: Classifier) -> pd.DataFrame:
@@ -83,23 +86,24 @@ def predictions(index: pd.DataFrame, probabilities: np.ndarray, classifier: Clas
 
 
 def all_scores(
-    table: pd.DataFrame, raw: np.ndarray, patient: np.ndarray, classifier: Classifier, params: Params
+    table: pd.DataFrame,
+    answers: Answers,
+    raw: np.ndarray,
+    patient: np.ndarray,
+    classifier: Classifier,
+    params: Params,
 ) -> dict[str, Any]:
     """Score the parts of the test set, its patients, the calibration and the abstention."""
-    classes, draws = classifier.classes, (params.seed, params.bootstrap)
-    true, probabilities = assessment.true_and_probabilities(table, classes)
-    found: dict[str, Any] = {name: assessment.scored(part, classes) for name, part in assessment.parts(table).items()}
-    found["ci95"] = {name: assessment.bounds(part, classes, *draws) for name, part in assessment.parts(table).items()}
-    if pooled := assessment.patients(table, patient, classes, *draws):
+    draws, given = (params.seed, params.bootstrap), ~table["abstained"].to_numpy(bool)
+    found = assessment.assess(answers, assessment.part_rows(table), given, *draws)
+    if pooled := assessment.patients(answers, patient, *draws):
         found["patients"] = pooled
     found["calibration"] = {
         "temperature": classifier.temperature,
         "abstain_below": classifier.abstain_below,
-        "before": calibration.quality(true, raw),
-        "after": calibration.quality(true, probabilities),
+        "before": calibration.quality(answers.true, raw),
+        "after": calibration.quality(answers.true, answers.probabilities),
     }
-    given, units = ~table["abstained"].to_numpy(bool), table["unit"].to_numpy()
-    found["abstention"] = assessment.abstention(true, probabilities, given, units, *draws)
     return found
 
 
@@ -124,7 +128,7 @@ def point(classifier: Classifier, split: Split, params: Params) -> pd.DataFrame:
 def evidence(classifier: Classifier, split: Split, table: pd.DataFrame) -> np.ndarray:
     """Return where the classifier sees evidence for the class `looked_for`, (N, S, S), in each `row` of the split."""
     rows = table["row"].to_numpy()
-    wanted = np.array([classifier.classes.index(name) for name in table["looked_for"]])
+    wanted = class_numbers(table["looked_for"], classifier.classes)
     return classifier_evidence(classifier, split.images[rows], split.index.iloc[rows], wanted)
 
 

@@ -18,7 +18,8 @@ from brainmri.core.index import read_split
 from brainmri.core.params import Section, Seed, load
 from brainmri.models import probes
 from brainmri.preprocessing.duplicates import of_windows, thumbnail
-from brainmri.scoring import intervals, scores
+from brainmri.scoring import assessment, intervals, scores
+from brainmri.scoring.predictions_table import Answers, class_numbers
 
 SHOWN = {"accuracy": "accuracy", "macro.f1": "macro_f1", "macro.recall": "macro_recall"}  # of `scores.weighted`
 NAMES = {"nearest_neighbour": "Nearest neighbour on thumbnails", "metadata": "Metadata alone"}
@@ -36,7 +37,8 @@ def run(params: Params, train: Path, val: Path, test: Path, out: Path) -> None:
     """Fit the probes on folder `train`, score them on folder `test`, write to `out`; `val` tells what gives it away."""
     classes: list[str] = read_json(train / "preprocess.json")["classes"]
     (fitted, images), (checked, checked_images), (tested, test_images) = (labelled(path) for path in (train, val, test))
-    true = {name: numbers(table, classes) for name, table in (("train", fitted), ("val", checked), ("test", tested))}
+    tables = {"train": fitted, "val": checked, "test": tested}
+    true = {name: class_numbers(table["label"], classes) for name, table in tables.items()}
     row, similarity = probes.nearest(*(of_windows(part, thumbnail) for part in (images, test_images)))
     table, groups = probes.features(fitted, images)
     seen, unseen = probes.features(checked, checked_images)[0], probes.features(tested, test_images)[0]
@@ -71,11 +73,6 @@ def labelled(folder: Path) -> tuple[pd.DataFrame, np.ndarray]:
     return split.index.iloc[rows].reset_index(drop=True), split.images[rows]
 
 
-def numbers(table: pd.DataFrame, classes: list[str]) -> np.ndarray:
-    """Return the class number of each row, (N,)."""
-    return np.array([classes.index(label) for label in table["label"]])
-
-
 def all_scores(
     found: dict[str, np.ndarray],
     true: np.ndarray,
@@ -85,20 +82,12 @@ def all_scores(
     params: Params,
 ) -> dict[str, Any]:
     """Score each probe on the whole test set, on its twin-free and on its neighbour-free images."""
-    parts = {
-        "whole": np.ones(len(table), bool),
-        "twin_free": ~table["training_twin"].to_numpy(bool),
-        "neighbour_free": ~(table["training_twin"] | table["training_neighbour"]).to_numpy(bool),
-    }
-    units = table["unit"].to_numpy()
+    units, parts = table["unit"].to_numpy(), assessment.part_rows(table)
     strongest = max(validation["groups"], key=lambda name: validation["groups"][name]["alone"])
     result: dict[str, Any] = {}
-    for name, answers in found.items():
-        scored = {
-            part: part_scores(true[rows], answers[rows], classes, units[rows], params)
-            for part, rows in parts.items()
-            if rows.any()
-        }
+    for name, probabilities in found.items():
+        answers = Answers(true, probabilities, classes, units)
+        scored = {part: part_scores(answers.part(rows), params) for part, rows in parts.items()}
         by = strongest if name == "metadata" else ""
         said = probes.reading(NAMES[name], scored["whole"], scored.get("twin_free"), by)
         result[name] = {**scored, "reading": said}
@@ -106,10 +95,9 @@ def all_scores(
     return {**result, "reading": " ".join(result[name]["reading"] for name in found)}
 
 
-def part_scores(
-    true: np.ndarray, probabilities: np.ndarray, classes: list[str], units: np.ndarray, params: Params
-) -> dict[str, Any]:
+def part_scores(answers: Answers, params: Params) -> dict[str, Any]:
     """Return a probe's scores with 95 % intervals, beside what chance and the commonest class give."""
+    true, probabilities, classes, units = answers.true, answers.probabilities, answers.classes, answers.units
 
     def shown(weights: np.ndarray) -> dict[str, np.ndarray]:
         every = scores.weighted(true, probabilities, classes, weights)

@@ -22,8 +22,8 @@ from brainmri.core.index import read_index
 from brainmri.reporting import figures, headline, model_card, report_page
 from brainmri.reporting.documents import as_html, as_markdown
 from brainmri.reporting.scan_facts import scan_facts
-from brainmri.scoring import scores
 from brainmri.scoring.assessment import parts
+from brainmri.scoring.predictions_table import confusion
 
 NUMBERS = ("truth_px", "dice", "accuracy", "confidence")  # columns of other stages' tables that may be empty
 
@@ -122,15 +122,10 @@ def draw_answers(folder: Path, classes: list[str], classify: dict[str, Any], not
 
 def confusions(predictions: pd.DataFrame, classes: list[str]) -> dict[str, np.ndarray]:
     """Return the confusion matrix (K, K) of the whole test set and of its twin-free images."""
-    found = parts(predictions)
-    numbers = {
-        name: tuple(found[name][column].map(classes.index).to_numpy(int) for column in ("label", "predicted"))
-        for name in ("whole", "twin_free")
-        if name in found
-    }
     return {
-        name.replace("_", "-"): scores.confusion(true, predicted, len(classes))
-        for name, (true, predicted) in numbers.items()
+        name.replace("_", "-"): confusion(part, classes)
+        for name, part in parts(predictions).items()
+        if name in ("whole", "twin_free")
     }
 
 

@@ -14,7 +14,7 @@ from brainmri.comparison.compare_markdown import as_markdown
 from brainmri.comparison.revisions import Revision
 from brainmri.core.files import new_directory, write_json
 from brainmri.reporting import documents, figures
-from brainmri.scoring import calibration, paired_tests, rankings, scores
+from brainmri.scoring import calibration, curves, paired_tests, scores
 from brainmri.scoring.probabilities import class_names
 
 # File and caption of each chart, in the order of the report.
@@ -111,7 +111,7 @@ def _of_answers(pairs: paired_tests.Pairs, names: list[str], note: str) -> dict[
 
 def _roc(table: pd.DataFrame, label: str) -> tuple[compare_figures.Curve, float]:
     """Return the curve of one class against the rest and the area under it."""
-    x, y = rankings.roc_points((table["label"] == label).to_numpy(), table[f"p_{label}"].to_numpy(float))
+    x, y = curves.roc_points((table["label"] == label).to_numpy(), table[f"p_{label}"].to_numpy(float))
     return (x, y), float(((x[1:] - x[:-1]) * (y[1:] + y[:-1]) / 2).sum())
 
 

@@ -19,6 +19,7 @@ from scipy import ndimage
 from brainmri.core.errors import ArtifactError
 from brainmri.core.files import read_json
 from brainmri.models.model_files import load_model
+from brainmri.scoring.dice import dice
 
 BATCH = 64  # images at once; fixed, because the last bits of a product depend on it
 
@@ -79,14 +80,6 @@ def clean(probabilities: np.ndarray, cleaning: Cleaning) -> np.ndarray:
         keep &= np.arange(len(sizes)) == sizes.argmax()  # the uppermost of equals
     mask = keep[components]
     return ndimage.binary_fill_holes(mask) if cleaning.fill_holes else mask
-
-
-def dice(truth: np.ndarray, masks: np.ndarray) -> np.ndarray:
-    """Return the Dice (N,) of masks (N, S, S) bool; NaN, not scored, where both are empty."""
-    sizes = (truth.sum(axis=(1, 2)) + masks.sum(axis=(1, 2))).astype(float)
-    sizes[sizes == 0] = np.nan
-    scores: np.ndarray = 2 * (truth & masks).sum(axis=(1, 2)) / sizes
-    return scores
 
 
 def compare_cleanings(

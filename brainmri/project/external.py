@@ -17,6 +17,7 @@ from brainmri.preprocessing.duplicates import of_windows, thumbnail
 from brainmri.preprocessing.images import ImageParams
 from brainmri.preprocessing.scans import Scans, read_scans
 from brainmri.scoring import assessment
+from brainmri.scoring.predictions_table import read_answers
 
 COLUMNS = ("support", "precision", "recall", "f1", "auc")  # of the printed table
 
@@ -70,12 +71,12 @@ def score(
             f"external: the set should hold images of the model's classes ({', '.join(classifier.classes)}) that are "
             f"no copies of its training images, received {counts}; bring others, or name classes as the model does"
         )
-    answers = predictions(classifier, scans, scored)
+    answers = read_answers(predictions(classifier, scans, scored), classifier.classes)
     return {
         "classes": classifier.classes,
         "counts": counts,
-        "scores": assessment.scored(answers, classifier.classes),
-        "ci95": assessment.bounds(answers, classifier.classes, seed, resamples),
+        "scores": assessment.scored(answers),
+        "ci95": assessment.bounds(answers, seed, resamples),
     }
 
 

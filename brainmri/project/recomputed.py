@@ -12,7 +12,10 @@ from brainmri.core.errors import ArtifactError
 from brainmri.core.files import read_json
 from brainmri.core.index import TEXT
 from brainmri.core.params import read_yaml
-from brainmri.scoring import assessment, calibration, curve_tables
+from brainmri.scoring import assessment, calibration
+from brainmri.scoring.curves import curve_tables
+from brainmri.scoring.predictions_table import Answers, read_answers
+from brainmri.scoring.probabilities import class_names
 
 METRICS, ROWS, CURVES = "metrics/classify.json", "plots/predictions.csv", "plots/curves.csv"
 PARTS = ("whole", "twin_free", "neighbour_free")
@@ -39,27 +42,23 @@ def problems(root: Path) -> list[str]:
 
 def _unlike_rows(root: Path, used: dict[str, Any]) -> list[str]:
     rows = pd.read_csv(root / ROWS, keep_default_na=False, dtype=dict.fromkeys((*TEXT, "predicted"), str))
-    classes = [name.removeprefix("p_") for name in rows.columns if name.startswith("p_")]
-    expected = {**scores(rows, classes, used["seed"], used["bootstrap"]), "validation": validation(root / CURVES)}
+    answers = read_answers(rows, class_names(rows))
+    expected = {**scores(rows, answers, used["seed"], used["bootstrap"]), "validation": validation(root / CURVES)}
     found = read_json(root / METRICS)
     wrong = [
         *unlike(expected, found),
         *(f"{part} should not be there" for part in PARTS if part in {*found} - {*expected}),
     ]
     said = [f"{METRICS}: {wrong[0]}, by the rows of {ROWS} and {CURVES}; run `dvc repro report`"] if wrong else []
-    return said + _curve_problems(root, rows, classes)
+    return said + _curve_problems(root, answers)
 
 
-def scores(rows: pd.DataFrame, classes: list[str], seed: int, resamples: int) -> dict[str, Any]:
+def scores(rows: pd.DataFrame, answers: Answers, seed: int, resamples: int) -> dict[str, Any]:
     """Return what `metrics/classify.json` holds of a table of predictions, as the evaluate stage computes it."""
-    parts = assessment.parts(rows)
-    true, probabilities = assessment.true_and_probabilities(rows, classes)
-    given, units = ~rows["abstained"].to_numpy(bool), rows["unit"].to_numpy()
+    given = ~rows["abstained"].to_numpy(bool)
     return {
-        **{name: assessment.scored(part, classes) for name, part in parts.items()},
-        "ci95": {name: assessment.bounds(part, classes, seed, resamples) for name, part in parts.items()},
-        "abstention": assessment.abstention(true, probabilities, given, units, seed, resamples),
-        "calibration": {"after": calibration.quality(true, probabilities)},
+        **assessment.assess(answers, assessment.part_rows(rows), given, seed, resamples),
+        "calibration": {"after": calibration.quality(answers.true, answers.probabilities)},
     }
 
 
@@ -88,9 +87,8 @@ def _same(expected: Any, found: Any) -> bool:
     return bool(expected == found)
 
 
-def _curve_problems(root: Path, rows: pd.DataFrame, classes: list[str]) -> list[str]:
-    true, probabilities = assessment.true_and_probabilities(rows, classes)
-    made = curve_tables.curve_tables(true, probabilities, probabilities, classes)
+def _curve_problems(root: Path, answers: Answers) -> list[str]:
+    made = curve_tables(answers, answers.probabilities)
     found = []
     for name, table in made.items():
         path = f"plots/{name}.csv"

@@ -1,64 +1,92 @@
 """What a table of predictions says of a classifier: on all images and on those unlike any in training, and how surely.
 
-The table is `predictions.csv` of the evaluate stage: one row an image, with its label, its unit, whether a twin or a
-neighbour of it stands in training, and the probability `p_<class>` of each class.
+The table is read once, by `predictions_table.read_answers`; its parts are boolean rows of those numbers.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from brainmri.scoring import calibration, intervals, scores
+from brainmri.scoring.predictions_table import Answers
 from brainmri.scoring.probabilities import ratio
 
 FEW_IMAGES = 30  # with fewer of a class its figures are shown with their interval, but claim nothing
 COVERAGES = (0.8, 0.9, 0.95, 1.0)
 
 
-def parts(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Return the parts that are scored: `whole`, `twin_free` and `neighbour_free`; an empty one is left out.
+def part_rows(table: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Return the rows, (N,) bool, of the parts that are scored: `whole`, `twin_free` and `neighbour_free`.
 
-    Neighbour-free images have neither a twin in training nor an image that looks like a neighbouring slice.
+    Neighbour-free images have neither a twin in training nor an image that looks like a neighbouring slice. A part
+    without images is left out.
     """
     seen, near = table["training_twin"].to_numpy(bool), table["training_neighbour"].to_numpy(bool)
-    found = {"whole": table, "twin_free": table[~seen], "neighbour_free": table[~seen & ~near]}
-    return {name: part for name, part in found.items() if len(part)}
+    found = {"whole": np.ones(len(table), bool), "twin_free": ~seen, "neighbour_free": ~seen & ~near}
+    return {name: rows for name, rows in found.items() if rows.any()}
 
 
-def true_and_probabilities(table: pd.DataFrame, classes: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Return class numbers (N,) and probabilities (N, K) of the rows of the table."""
-    true = np.array([classes.index(label) for label in table["label"]], int)
-    return true, table[[f"p_{name}" for name in classes]].to_numpy(float)
+def parts(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return the tables of the parts, see `part_rows`."""
+    return {name: table[rows] for name, rows in part_rows(table).items()}
 
 
-def scored(table: pd.DataFrame, classes: Sequence[str]) -> dict[str, Any]:
-    """Return `scores.classification` of the rows, with `ece`, and for each class whether it bears a `claim`."""
-    true, probabilities = true_and_probabilities(table, classes)
-    result = scores.classification(true, probabilities, classes)
+def assess(
+    answers: Answers, rows: Mapping[str, np.ndarray], given: np.ndarray, seed: int, resamples: int
+) -> dict[str, Any]:
+    """Score a test set, all that its table of predictions tells.
+
+    Parameters
+    ----------
+    answers : Answers
+        Of N images.
+    rows : mapping
+        `part_rows` of the table.
+    given : ndarray, shape (N,), bool
+        Which images are answered, not abstained from.
+    seed, resamples : int
+        Of the intervals.
+
+    Returns
+    -------
+    dict
+        `scored` of each part under its name, `bounds` of each under `ci95`, and `abstention`.
+    """
+    chosen = {name: answers.part(part) for name, part in rows.items()}
+    return {
+        **{name: scored(part) for name, part in chosen.items()},
+        "ci95": {name: bounds(part, seed, resamples) for name, part in chosen.items()},
+        "abstention": abstention(answers, given, seed, resamples),
+    }
+
+
+def scored(answers: Answers) -> dict[str, Any]:
+    """Return `scores.classification`, with `ece`, `units`, and for each class whether it bears a `claim`."""
+    true, probabilities = answers.true, answers.probabilities
+    result = scores.classification(true, probabilities, answers.classes)
     for found in result["classes"].values():
         found["claim"] = found["support"] >= FEW_IMAGES
-    return {**result, "ece": calibration.reliability(true, probabilities)["ece"], "units": table["unit"].nunique()}
+    ece = calibration.reliability(true, probabilities)["ece"]
+    return {**result, "ece": ece, "units": len(np.unique(answers.units))}
 
 
-def bounds(table: pd.DataFrame, classes: Sequence[str], seed: int, resamples: int) -> dict[str, Any]:
-    """Return the 95 % interval of each score of the rows, nested as `scored` has them; whole units are resampled."""
-    true, probabilities = true_and_probabilities(table, classes)
-    units = table["unit"].to_numpy()
+def bounds(answers: Answers, seed: int, resamples: int) -> dict[str, Any]:
+    """Return the 95 % interval of each score, nested as `scored` has them; whole units are resampled."""
+    true, probabilities, classes = answers.true, answers.probabilities, answers.classes
     found = intervals.bootstrap(
-        units,
+        answers.units,
         lambda weights: scores.weighted(true, probabilities, classes, weights),
         np.random.default_rng(seed),
         resamples,
-        scores.trials(true, probabilities, classes, units),
+        scores.trials(true, probabilities, classes, answers.units),
     )
     return written(found)
 
 
-def patients(
-    table: pd.DataFrame, patient: np.ndarray, classes: Sequence[str], seed: int, resamples: int
-) -> dict[str, Any]:
+def patients(answers: Answers, patient: np.ndarray, seed: int, resamples: int) -> dict[str, Any]:
     """Score patients instead of images: the class with the highest mean probability over a patient's images.
 
     The mean of probabilities, not of their logarithms: slices of one patient are no independent witnesses, and in the
@@ -75,18 +103,18 @@ def patients(
         `patients`, their `images`, `mixed` (patients left out because their images bear several labels), `accuracy`,
         `macro.f1` and `ci95` of both. Empty if no patient is known.
     """
-    known = table.assign(patient=patient)[patient != ""]
-    labels = known.groupby("patient")["label"].nunique()
-    kept = known[known["patient"].isin(labels.index[labels == 1])]
-    if kept.empty:
+    labels = pd.Series(answers.true[patient != ""]).groupby(patient[patient != ""]).nunique()
+    kept = np.isin(patient, labels.index[labels == 1])
+    if not kept.any():
         return {}
-    columns = [f"p_{name}" for name in classes]
-    pooled = kept.groupby("patient").agg({"label": "first", "unit": "first", **dict.fromkeys(columns, "mean")})
-    true, probabilities = true_and_probabilities(pooled, classes)
-    found, ends = scores.classification(true, probabilities, classes), bounds(pooled, classes, seed, resamples)
+    pooled = _pooled(answers.part(kept), patient[kept])
+    found, ends = (
+        scores.classification(pooled.true, pooled.probabilities, pooled.classes),
+        bounds(pooled, seed, resamples),
+    )
     return {
-        "patients": len(pooled),
-        "images": len(kept),
+        "patients": len(pooled.true),
+        "images": int(kept.sum()),
         "mixed": int((labels > 1).sum()),
         "accuracy": found["accuracy"],
         "macro": {"f1": found["macro"]["f1"]},
@@ -94,15 +122,18 @@ def patients(
     }
 
 
-def abstention(
-    true: np.ndarray, probabilities: np.ndarray, given: np.ndarray, units: np.ndarray, seed: int, resamples: int
-) -> dict[str, Any]:
+def _pooled(answers: Answers, patient: np.ndarray) -> Answers:
+    """Return one answer a patient, in the order of their names: the mean over its images, which share a label."""
+    first = np.unique(patient, return_index=True)[1]
+    means = pd.DataFrame(answers.probabilities).groupby(patient).mean().to_numpy()
+    return replace(answers, true=answers.true[first], probabilities=means, units=answers.units[first])
+
+
+def abstention(answers: Answers, given: np.ndarray, seed: int, resamples: int) -> dict[str, Any]:
     """Score the answers that are given, where the classifier may abstain.
 
     Parameters
     ----------
-    true, probabilities
-        `(N,)` and `(N, K)`.
     given : ndarray, shape (N,), bool
         Which images are answered.
 
@@ -112,7 +143,8 @@ def abstention(
         `coverage`, the share of images answered; `accuracy` of these (NaN if there are none); `ci95` of both; and
         `risk`: the share of wrong answers when the most confident 80, 90, 95 and 100 % of the images are answered.
     """
-    right = probabilities.argmax(axis=1) == true
+    true, units = answers.true, answers.units
+    right = answers.probabilities.argmax(axis=1) == true
 
     def statistic(weights: np.ndarray) -> Mapping[str, np.ndarray]:
         answered = weights @ given
@@ -124,14 +156,21 @@ def abstention(
     }
     found = intervals.bootstrap(units, statistic, np.random.default_rng(seed), resamples, trials)
     point = statistic(np.ones((1, len(true))))
-    coverage, risk, _ = calibration.coverage_risk(true, probabilities)
+    coverage, risk, _ = calibration.coverage_risk(true, answers.probabilities)
     at = np.searchsorted(coverage, np.array(COVERAGES) - 1e-9)  # the first point that answers at least so many
     risks = {f"at_{100 * share:.0f}": risk[place] for share, place in zip(COVERAGES, at, strict=True)}
     return {**{name: float(values[0]) for name, values in point.items()}, "ci95": written(found), "risk": risks}
 
 
-def repeats(tables: Sequence[pd.DataFrame], classes: Sequence[str]) -> dict[str, Any]:
-    """Compare the classifiers of several seeds, each with its own table of predictions of the same images.
+def repeats(runs: Sequence[Answers], rows: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Compare the classifiers of several seeds by their answers to the same images.
+
+    Parameters
+    ----------
+    runs : sequence of Answers
+        One a seed.
+    rows : mapping
+        `part_rows` of the table of the images.
 
     Returns
     -------
@@ -139,13 +178,13 @@ def repeats(tables: Sequence[pd.DataFrame], classes: Sequence[str]) -> dict[str,
         `seeds`, their number, and for each part `runs` (named 0, 1, ...), their `mean` and `sd` (n - 1) of `accuracy`,
         `ece`, `macro.f1` and `classes.<name>.f1`. The spread is that of training alone: the images are the same.
     """
-    result: dict[str, Any] = {"seeds": len(tables)}
-    for name in parts(tables[0]):
-        runs = pd.DataFrame([_headline(scored(parts(table)[name], classes)) for table in tables])
+    result: dict[str, Any] = {"seeds": len(runs)}
+    for name, part in rows.items():
+        found = pd.DataFrame([_headline(scored(answers.part(part))) for answers in runs])
         result[name] = {
-            "runs": {str(at): scores.nested(dict(row)) for at, row in enumerate(runs.to_dict("records"))},
-            "mean": scores.nested(runs.mean().to_dict()),
-            "sd": scores.nested(runs.std(ddof=1).to_dict()),
+            "runs": {str(at): scores.nested(dict(row)) for at, row in enumerate(found.to_dict("records"))},
+            "mean": scores.nested(found.mean().to_dict()),
+            "sd": scores.nested(found.std(ddof=1).to_dict()),
         }
     return result
 

@@ -183,21 +183,32 @@ def reliability(true: np.ndarray, probabilities: np.ndarray, bins: int = BINS) -
     Naeini, Cooper and Hauskrecht 2015, doi:10.1609/aaai.v29i1.9602; 15 bins after Guo et al. 2017, arXiv:1706.04599.
     """
     require_probabilities(true, probabilities, range(probabilities.shape[-1]))
+    place, confidence, right = _binned(true, probabilities, bins)
+    count = np.bincount(place, minlength=bins)
     edges = np.linspace(0, 1, bins + 1)
-    confidence = probabilities.max(1).astype(float)
-    place = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
-    count, confident, right = (
-        np.bincount(place, weights=values, minlength=bins)
-        for values in (np.ones(len(true)), confidence, probabilities.argmax(1) == true)
-    )
     return {
-        "ece": float(abs(confident - right).sum() / len(true)),
+        "ece": float(ece(true, probabilities, np.ones((1, len(true))), bins)[0]),
         "low": edges[:-1],
         "high": edges[1:],
-        "confidence": ratio(confident, count),
-        "accuracy": ratio(right, count),
-        "count": count.astype(int),
+        "confidence": ratio(np.bincount(place, confidence, bins), count),
+        "accuracy": ratio(np.bincount(place, right, bins), count),
+        "count": count,
     }
+
+
+def ece(true: np.ndarray, probabilities: np.ndarray, weights: np.ndarray, bins: int = BINS) -> np.ndarray:
+    """Return the expected calibration error, (R,), of `reliability` for each of R rows of image weights (R, N)."""
+    place, confidence, right = _binned(true, probabilities, bins)
+    gaps = [np.bincount(place, row * confidence, bins) - np.bincount(place, row * right, bins) for row in weights]
+    errors: np.ndarray = np.abs(gaps).sum(axis=1) / weights.sum(axis=1)
+    return errors
+
+
+def _binned(true: np.ndarray, probabilities: np.ndarray, bins: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the bin of each of N images, its confidence, and whether its prediction is right: (N,) each."""
+    confidence = probabilities.max(axis=1).astype(float)
+    place = np.searchsorted(np.linspace(0, 1, bins + 1), confidence, side="left") - 1
+    return np.clip(place, 0, bins - 1), confidence, probabilities.argmax(axis=1) == true
 
 
 def _logs(probabilities: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ import numpy as np
 from scipy import ndimage
 
 from brainmri.core.errors import ArtifactError
+from brainmri.scoring.dice import dice
 
 
 def compare(truth: np.ndarray, prediction: np.ndarray, spacing_mm: Sequence[float] | None = None) -> dict[str, float]:
@@ -51,7 +52,7 @@ def compare(truth: np.ndarray, prediction: np.ndarray, spacing_mm: Sequence[floa
     others = truth.size - true
     hd95, assd = _surface_distances(truth, prediction, spacing) if true or predicted else (np.nan, np.nan)
     return {
-        "dice": _ratio(2 * hits, true + predicted),
+        "dice": float(dice(truth[None], prediction[None])[0]),
         "iou": _ratio(hits, true + predicted - hits),
         "sensitivity": _ratio(hits, true),
         "precision": _ratio(hits, predicted),

@@ -13,8 +13,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.stats import binomtest
 
-from brainmri.scoring import intervals, scores
-from brainmri.scoring.calibration import BINS
+from brainmri.scoring import calibration, intervals, scores
+from brainmri.scoring.predictions_table import Answers, read_answers
 from brainmri.scoring.probabilities import class_names
 
 
@@ -77,19 +77,20 @@ def classification(a: pd.DataFrame, b: pd.DataFrame, seed: int, repeats: int) ->
         its 95 % interval (None where there is none).
     """
     units = joint_units(a["unit"].to_numpy(), b["unit"].to_numpy())
-    models = [_true_and_probabilities(table) for table in (a, b)]
+    models = [read_answers(table, class_names(table)) for table in (a, b)]
     names = [name for name in dict.fromkeys([*class_names(a), *class_names(b)]) if (a["label"] == name).any()]
 
     def both(weights: np.ndarray) -> list[dict[str, np.ndarray]]:
-        return [_scores(*model, names, weights) for model in models]
+        return [_scores(model, names, weights) for model in models]
 
     def difference(weights: np.ndarray) -> dict[str, np.ndarray]:
-        first, second = both(weights)
-        return {key: second[key] - first[key] for key in first}
+        of_a, of_b = both(weights)
+        return {key: of_b[key] - of_a[key] for key in of_a}
 
     found = intervals.bootstrap(units, difference, np.random.default_rng(seed), repeats)
     ones = [{key: float(value[0]) for key, value in part.items()} for part in both(np.ones((1, len(a))))]
-    same = models[0][2] == models[1][2] and np.array_equal(models[0][1], models[1][1])
+    first, second = models
+    same = first.classes == second.classes and np.array_equal(first.probabilities, second.probabilities)
     answers = [table[name].to_numpy() for table, name in ((a, "label"), (a, "predicted"), (b, "predicted"))]
     # One and the same model: zero is what the difference is, and not what a small sample happens to show.
     few = {} if same else disagreements(answers[0], answers[1], answers[2], names, units)
@@ -122,18 +123,6 @@ def dice(a: pd.DataFrame, b: pd.DataFrame, seed: int, repeats: int) -> dict[str,
     return {"images": len(change), "units": len(np.unique(units)), **row}
 
 
-def ece(true: np.ndarray, probabilities: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the expected calibration error `(R,)` of `calibration.reliability` for each row of weights `(R, N)`.
-
-    A resample's ECE is on average above that of its sample, for A and B alike; most of it cancels in their difference.
-    """
-    confidence = probabilities.max(1)
-    place = np.clip(np.searchsorted(np.linspace(0, 1, BINS + 1), confidence, side="left") - 1, 0, BINS - 1)
-    gap = confidence - (probabilities.argmax(1) == true)
-    sums: np.ndarray = weights @ (np.eye(BINS)[place] * gap[:, None])  # (R, BINS)
-    return np.abs(sums).sum(1) / weights.sum(1)
-
-
 def disagreements(
     true: np.ndarray, first: np.ndarray, second: np.ndarray, names: Sequence[str], units: np.ndarray
 ) -> dict[str, tuple[int, int, int]]:
@@ -160,26 +149,19 @@ def joined(interval: intervals.Interval, difference: float, size: int, worse: in
     """
     if worse + better >= intervals.FEW_MISTAKES or np.isnan(interval["low"]) or size == 0:
         return interval
-    (worse_low, worse_high), (better_low, better_high) = (intervals.wilson(n / size, size) for n in (worse, better))
-    low = difference - np.hypot(better / size - better_low, worse_high - worse / size)
-    high = difference + np.hypot(better_high - better / size, worse / size - worse_low)
+    fell, rose = (binomtest(n, size).proportion_ci(method="wilson") for n in (worse, better))
+    low = difference - np.hypot(better / size - rose.low, fell.high - worse / size)
+    high = difference + np.hypot(rose.high - better / size, worse / size - fell.low)
     low, high = max(-1.0, min(interval["low"], low)), min(1.0, max(interval["high"], high))
     return intervals.Interval(low=float(low), high=float(high), dropped=interval["dropped"])
 
 
-def _scores(
-    true: np.ndarray, probabilities: np.ndarray, columns: Sequence[str], names: Sequence[str], weights: np.ndarray
-) -> dict[str, np.ndarray]:
-    every = scores.weighted(true, probabilities, columns, weights)
-    every["ece"] = ece(true, probabilities, weights)
+def _scores(answers: Answers, names: Sequence[str], weights: np.ndarray) -> dict[str, np.ndarray]:
+    every = scores.weighted(answers.true, answers.probabilities, answers.classes, weights)
+    # A resample's ECE is on average above that of its sample, for A and B alike; most of it cancels in the difference.
+    every["ece"] = calibration.ece(answers.true, answers.probabilities, weights)
     by_class = [f"classes.{name}.{key}" for name in names for key in ("f1", "recall")]
     return {key: every[key] for key in ("accuracy", "macro.f1", "loss", "ece", *by_class)}
-
-
-def _true_and_probabilities(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    columns = class_names(table)
-    numbers = table["label"].map({name: at for at, name in enumerate(columns)}).to_numpy(int)
-    return numbers, table[[f"p_{name}" for name in columns]].to_numpy(float), columns
 
 
 def _counted(bearing: np.ndarray, right_a: np.ndarray, right_b: np.ndarray, units: np.ndarray) -> tuple[int, int, int]:

@@ -7,10 +7,12 @@ learnt from nobody of its fold.
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from brainmri.core.errors import InputError
 from brainmri.scoring import assessment, scores
+from brainmri.scoring.predictions_table import Answers, read_answers
 from brainmri.scoring.probabilities import class_names
 
 NEEDED = ("image_id", "label", "predicted", "patient", "unit")
@@ -73,21 +75,21 @@ def score(pooled: pd.DataFrame, seed: int, resamples: int) -> dict[str, Any]:
         `known`, and the `images_without` a known one; and `by_fold`: `runs`, their `mean` and `sd` (n - 1) of accuracy,
         ECE and macro F1. The mean weighs folds alike, `whole` weighs images alike.
     """
-    classes, patient = class_names(pooled), pooled["patient"].to_numpy(str)
+    answers, patient = read_answers(pooled, class_names(pooled)), pooled["patient"].to_numpy(str)
     found: dict[str, Any] = {
         "folds": pooled["fold"].nunique(),
-        "whole": assessment.scored(pooled, classes),
-        "ci95": assessment.bounds(pooled, classes, seed, resamples),
+        "whole": assessment.scored(answers),
+        "ci95": assessment.bounds(answers, seed, resamples),
         "test_patients": {"known": len(set(patient) - {""}), "images_without": int((patient == "").sum())},
-        "by_fold": _by_fold(pooled, classes),
+        "by_fold": _by_fold(answers, pooled["fold"].to_numpy()),
     }
-    if by_patient := assessment.patients(pooled, patient, classes, seed, resamples):
+    if by_patient := assessment.patients(answers, patient, seed, resamples):
         found["patients"] = by_patient
     return found
 
 
-def _by_fold(pooled: pd.DataFrame, classes: list[str]) -> dict[str, Any]:
-    each = [assessment.scored(rows, classes) for _, rows in pooled.groupby("fold")]
+def _by_fold(answers: Answers, fold: np.ndarray) -> dict[str, Any]:
+    each = [assessment.scored(answers.part(fold == number)) for number in np.unique(fold)]
     runs = pd.DataFrame(
         [{"accuracy": own["accuracy"], "ece": own["ece"], "macro.f1": own["macro"]["f1"]} for own in each]
     )

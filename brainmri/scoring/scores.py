@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from brainmri.scoring.probabilities import ratio, require_probabilities, surprise
-from brainmri.scoring.rankings import ranking_scores
 
 RANKINGS = ("auc", "average_precision")  # need no threshold
 METRICS = ("precision", "recall", "f1", "specificity", *RANKINGS)
@@ -68,7 +67,7 @@ def weighted(
         "accuracy": ratio(np.trace(tables, axis1=1, axis2=2), total),
         "loss": ratio(weights @ surprise(true, probabilities), total),
     }
-    scores = _threshold_scores(tables) | ranking_scores(true, probabilities, weights)
+    scores = _threshold_scores(tables) | _ranking_scores(true, probabilities, weights)
     occurs = np.bincount(true, minlength=len(names)) > 0
     support = tables.sum(2)
     for metric, values in scores.items():  # (R, K)
@@ -146,6 +145,34 @@ def _threshold_scores(tables: np.ndarray) -> dict[str, np.ndarray]:
         "f1": np.where(support > 0, ratio(2 * hits, support + predicted), np.nan),
         "specificity": ratio(others - (predicted - hits), others),
     }
+
+
+def _ranking_scores(true: np.ndarray, probabilities: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """Return `auc` (ROC, one class against the rest) and `average_precision`, each (R, K).
+
+    `true` is (N,), `probabilities` (N, K), `weights` (R, N): see `weighted`. NaN where a class has no image, and
+    for the AUC where it has them all.
+    """
+    areas, precisions = [], []
+    for k in range(probabilities.shape[1]):
+        hits, false_alarms = _passing(true == k, probabilities[:, k], weights)
+        new_hits = np.diff(hits, axis=1, prepend=0)
+        new_false_alarms = np.diff(false_alarms, axis=1, prepend=0)
+        # Trapezoids: half of a tie counts as ranked right, as in the Mann-Whitney statistic.
+        under = (new_false_alarms * (hits - new_hits / 2)).sum(1)
+        areas.append(ratio(under, hits[:, -1] * false_alarms[:, -1]))
+        precision = ratio(hits, hits + false_alarms, otherwise=0)
+        precisions.append(ratio((new_hits * precision).sum(1), hits[:, -1]))
+    return {"auc": np.stack(areas, 1), "average_precision": np.stack(precisions, 1)}
+
+
+def _passing(positive: np.ndarray, score: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the weight of positives and of negatives at or above each distinct score, falling: two `(R, T)`."""
+    order = np.argsort(-score, kind="stable")
+    ends = np.flatnonzero(np.diff(score[order], append=-np.inf))
+    ranked = weights[:, order]
+    hits = np.cumsum(ranked * positive[order], axis=1)[:, ends]
+    return hits, np.cumsum(ranked, axis=1)[:, ends] - hits
 
 
 def _bearing(metric: str, is_true: np.ndarray, is_predicted: np.ndarray, score: np.ndarray) -> np.ndarray | None:

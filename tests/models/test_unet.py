@@ -86,12 +86,6 @@ def test_components_agree_with_scipy():
         np.testing.assert_array_equal(unet.clean(noise, Cleaning(0.52, 6, False, False)), expected)
 
 
-def test_dice_is_not_scored_where_both_are_empty():
-    truth = np.array([[[1, 1]], [[0, 0]], [[1, 0]], [[0, 0]]], bool)
-    given = np.array([[[1, 0]], [[0, 0]], [[0, 0]], [[0, 1]]], bool)
-    np.testing.assert_allclose(unet.dice(truth, given), [2 / 3, np.nan, 0, 0])
-
-
 def test_every_combination_is_compared():
     truth = np.zeros((2, 4, 4), bool)
     truth[:, :2, :2] = True

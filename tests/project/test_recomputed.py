@@ -11,7 +11,8 @@ from tiny_project import sh
 
 from brainmri.core.files import write_json, write_table
 from brainmri.project import recomputed
-from brainmri.scoring import assessment, curve_tables
+from brainmri.scoring.curves import curve_tables
+from brainmri.scoring.predictions_table import read_answers
 
 CLASSES = ["glioma", "notumor"]
 
@@ -34,8 +35,8 @@ def project(tmp_path):
             "p_notumor": (1 - p).round(10),
         }
     )
-    true, probabilities = assessment.true_and_probabilities(rows, CLASSES)
-    for name, table in curve_tables.curve_tables(true, probabilities / 2 + 0.25, probabilities, CLASSES).items():
+    answers = read_answers(rows, CLASSES)
+    for name, table in curve_tables(answers, answers.probabilities / 2 + 0.25).items():
         write_table(tmp_path / f"plots/{name}.csv", table)
     write_table(tmp_path / "plots/predictions.csv", rows)
     curves = pd.DataFrame({"epoch": [1, 2, 3], "val_loss": [3.0, 1.0, 2.0], "val_accuracy": [0.1, 0.5, 0.75]})
@@ -43,7 +44,7 @@ def project(tmp_path):
     validation = {"epoch": 2, "loss": 1.0, "accuracy": 0.5}
     write_json(
         tmp_path / "metrics/classify.json",
-        {**recomputed.scores(rows, CLASSES, 0, 100), "validation": validation, "pointing": {"not": "of the rows"}},
+        {**recomputed.scores(rows, answers, 0, 100), "validation": validation, "pointing": {"not": "of the rows"}},
     )
     used = {"evaluate": {"params": {"params.yaml": {"evaluate": {"seed": 0, "bootstrap": 100}}}}}
     (tmp_path / "dvc.lock").write_text(yaml.safe_dump({"stages": used}))

@@ -9,6 +9,7 @@ from sklearn.metrics import accuracy_score, f1_score
 
 from brainmri.core.files import write_json
 from brainmri.scoring import assessment
+from brainmri.scoring.predictions_table import Answers, read_answers
 
 CLASSES = ["a", "b"]
 
@@ -28,6 +29,10 @@ def answers(labels, first, units=None, twins=(), neighbours=()):
     )
 
 
+def read(table):
+    return read_answers(table, CLASSES)
+
+
 def many(images, seed, accuracy=0.8):
     rng = np.random.default_rng(seed)
     labels = np.where(rng.random(images) < 0.5, "a", "b")
@@ -38,20 +43,20 @@ def many(images, seed, accuracy=0.8):
 
 def test_neighbour_free_images_have_neither_twin_nor_neighbour():
     table = answers("aabb", [0.9] * 4, twins=[0], neighbours=[1])
-    found = assessment.parts(table)
-    assert {name: list(part.index) for name, part in found.items()} == {
+    found = assessment.part_rows(table)
+    assert {name: np.flatnonzero(rows).tolist() for name, rows in found.items()} == {
         "whole": [0, 1, 2, 3], "twin_free": [1, 2, 3], "neighbour_free": [2, 3],
     }  # fmt: skip
 
 
 def test_a_part_without_images_is_left_out():
-    assert list(assessment.parts(answers("ab", [0.9, 0.1], twins=[0], neighbours=[1]))) == ["whole", "twin_free"]
+    assert list(assessment.part_rows(answers("ab", [0.9, 0.1], twins=[0], neighbours=[1]))) == ["whole", "twin_free"]
 
 
 def test_scores_agree_with_scikit_learn_and_few_images_claim_nothing():
     table = many(80, 0)
     table = table[(table["label"] == "a") | (np.arange(80) < 40)]
-    found = assessment.scored(table, CLASSES)
+    found = assessment.scored(read(table))
     predicted = np.where(table["p_a"] > 0.5, "a", "b")
     assert found["accuracy"] == accuracy_score(table["label"], predicted)
     assert found["macro"]["f1"] == pytest.approx(f1_score(table["label"], predicted, average="macro"))
@@ -63,17 +68,31 @@ def test_scores_agree_with_scikit_learn_and_few_images_claim_nothing():
 
 def test_thirty_images_are_enough_to_claim():
     table = answers("a" * 30 + "b" * 29, [0.9] * 59)
-    claims = {name: found["claim"] for name, found in assessment.scored(table, CLASSES)["classes"].items()}
+    claims = {name: found["claim"] for name, found in assessment.scored(read(table))["classes"].items()}
     assert claims == {"a": True, "b": False}
+
+
+def test_each_part_is_scored_on_its_own_rows():
+    table = many(120, 3).assign(training_twin=np.arange(120) < 40, training_neighbour=np.arange(120) < 70)
+    given = np.arange(120) % 3 > 0
+    found = assessment.assess(read(table), assessment.part_rows(table), given, 0, 100)
+    predicted = np.where(table["p_a"] > 0.5, "a", "b")
+    for name, first in (("whole", 0), ("twin_free", 40), ("neighbour_free", 70)):
+        assert found[name]["images"] == 120 - first
+        assert found[name]["units"] == 60 - first // 2
+        assert found[name]["accuracy"] == accuracy_score(table["label"][first:], predicted[first:])
+        ends = found["ci95"][name]["accuracy"]
+        assert ends["low"] < found[name]["accuracy"] < ends["high"]
+    assert found["abstention"]["accuracy"] == accuracy_score(table["label"][given], predicted[given])
 
 
 def test_intervals_hold_the_score_and_widen_with_units():
     table = pd.concat([many(100, 1)] * 4, ignore_index=True)  # four images alike in each unit
     narrow, wide = (
-        assessment.bounds(table.assign(unit=units), CLASSES, 0, 300)["accuracy"]
+        assessment.bounds(read(table.assign(unit=units)), 0, 300)["accuracy"]
         for units in (np.arange(400), np.arange(400) % 100)
     )
-    point = assessment.scored(table, CLASSES)["accuracy"]
+    point = assessment.scored(read(table))["accuracy"]
     assert narrow["low"] < point < narrow["high"]
     assert wide["high"] - wide["low"] > 1.5 * (narrow["high"] - narrow["low"])
 
@@ -81,7 +100,7 @@ def test_intervals_hold_the_score_and_widen_with_units():
 def test_a_sure_and_wrong_slice_does_not_outvote_its_patient():
     # Mean probability of a: 0.6. Mean logarithm would choose b.
     table = answers("aaabb", [0.9, 0.9, 1e-9, 0.2, 0.1])
-    found = assessment.patients(table, np.array(["p", "p", "p", "q", "q"]), CLASSES, 0, 100)
+    found = assessment.patients(read(table), np.array(["p", "p", "p", "q", "q"]), 0, 100)
     assert (found["patients"], found["images"], found["mixed"]) == (2, 5, 0)
     assert found["accuracy"] == found["macro"]["f1"] == 1
     assert found["ci95"]["accuracy"]["low"] < 1  # two patients are no certainty
@@ -89,14 +108,14 @@ def test_a_sure_and_wrong_slice_does_not_outvote_its_patient():
 
 def test_patients_with_several_labels_and_images_without_patient_are_left_out():
     table = answers("aabbb", [0.9, 0.9, 0.9, 0.4, 0.9])
-    found = assessment.patients(table, np.array(["p", "mixed", "mixed", "q", ""]), CLASSES, 0, 100)
+    found = assessment.patients(read(table), np.array(["p", "mixed", "mixed", "q", ""]), 0, 100)
     assert (found["patients"], found["images"], found["mixed"]) == (2, 2, 1)
     assert found["accuracy"] == 1
 
 
 @pytest.mark.parametrize("patient", [["", ""], ["p", "p"]])
 def test_without_a_patient_to_score_there_are_no_scores(patient):
-    assert assessment.patients(answers("ab", [0.9, 0.1]), np.array(patient), CLASSES, 0, 100) == {}
+    assert assessment.patients(read(answers("ab", [0.9, 0.1])), np.array(patient), 0, 100) == {}
 
 
 def test_abstention_by_hand():
@@ -104,7 +123,7 @@ def test_abstention_by_hand():
     first = np.array([0.95, 0.9, 0.6, 0.7, 0.1])  # the third is right, but not sure enough
     probabilities = np.stack([first, 1 - first], axis=1)
     given = probabilities.max(axis=1) >= 0.65
-    found = assessment.abstention(true, probabilities, given, np.arange(5), 0, 200)
+    found = assessment.abstention(Answers(true, probabilities, CLASSES, np.arange(5)), given, 0, 200)
     assert found["coverage"] == 0.8
     assert found["accuracy"] == 0.75
     # Of the four surest one is wrong, of all five too; 90 and 95 % take all five.
@@ -114,7 +133,8 @@ def test_abstention_by_hand():
 
 def test_abstaining_from_everything_has_no_accuracy(tmp_path):
     probabilities = np.array([[0.9, 0.1], [0.2, 0.8]])
-    found = assessment.abstention(np.array([0, 1]), probabilities, np.zeros(2, bool), np.arange(2), 0, 100)
+    given = Answers(np.array([0, 1]), probabilities, CLASSES, np.arange(2))
+    found = assessment.abstention(given, np.zeros(2, bool), 0, 100)
     assert found["coverage"] == 0
     assert np.isnan(found["accuracy"])
     write_json(tmp_path / "a.json", found)
@@ -123,7 +143,7 @@ def test_abstaining_from_everything_has_no_accuracy(tmp_path):
 
 def test_seeds_are_summed_up_by_mean_and_sample_deviation():
     tables = [answers("aabb", [0.9, 0.9, 0.1, last], twins=[0]) for last in (0.1, 0.9, 0.9)]
-    found = assessment.repeats(tables, CLASSES)
+    found = assessment.repeats([read(table) for table in tables], assessment.part_rows(tables[0]))
     assert found["seeds"] == 3
     assert [found["whole"]["runs"][at]["accuracy"] for at in "012"] == [1, 0.75, 0.75]
     assert found["whole"]["mean"]["accuracy"] == pytest.approx(2.5 / 3)
@@ -133,5 +153,6 @@ def test_seeds_are_summed_up_by_mean_and_sample_deviation():
 
 
 def test_a_class_without_images_has_no_mean_over_seeds():
-    found = assessment.repeats([answers("aa", [0.9, 0.9])] * 2, CLASSES)
+    table = answers("aa", [0.9, 0.9])
+    found = assessment.repeats([read(table)] * 2, assessment.part_rows(table))
     assert np.isnan(found["whole"]["mean"]["classes"]["b"]["f1"])

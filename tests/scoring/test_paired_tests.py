@@ -103,31 +103,6 @@ def test_differences_are_those_of_scikit_learn():
         assert found[key]["low"] <= b - a <= found[key]["high"]
 
 
-def test_ece_is_that_of_the_bins_one_by_one():
-    rng = np.random.default_rng(1)
-    true, probabilities = rng.integers(3, size=50), rng.dirichlet(np.ones(3), size=50)
-    weights = rng.integers(3, size=(2, 50)).astype(float)
-    confidence, right = probabilities.max(1), probabilities.argmax(1) == true
-    for row, found in zip(weights, paired_tests.ece(true, probabilities, weights), strict=True):
-        gaps = [
-            abs(
-                sum(
-                    row[at] * (confidence[at] - right[at])
-                    for at in range(50)
-                    if k / 15 < confidence[at] <= (k + 1) / 15
-                )
-            )
-            for k in range(15)
-        ]
-        assert found == pytest.approx(sum(gaps) / row.sum())
-
-
-def test_neighbouring_bins_of_ece_do_not_cancel():
-    # 0.95 and wrong stands in the last of 15 bins, 0.92 and right in the one before: (0.95 + 0.08) / 2.
-    probabilities = np.array([[0.95, 0.05], [0.92, 0.08]])
-    assert paired_tests.ece(np.array([1, 0]), probabilities, np.ones((1, 2))) == pytest.approx([0.515])
-
-
 def test_pairing_cancels_what_is_hard_for_both():
     rng = np.random.default_rng(2)
     labels, first = draw(rng, 400, 0.7)

@@ -10,6 +10,7 @@ from sklearn.metrics import accuracy_score
 from brainmri.core.errors import InputError
 from brainmri.core.files import write_json
 from brainmri.scoring import assessment, pooling
+from brainmri.scoring.predictions_table import read_answers
 
 
 def fold(first, right, labels="aabb", patients=None):
@@ -59,8 +60,8 @@ def test_patients_are_resampled_and_pooled(folds):
     found = pooling.score(pooled, 0, 200)
     assert found["test_patients"] == {"known": 7, "images_without": 0}
     assert found["patients"]["patients"] == 7
-    assert found["ci95"] == assessment.bounds(pooled, ["a", "b"], 0, 200)
-    alone = assessment.bounds(pooled.assign(unit=np.arange(14)), ["a", "b"], 0, 200)
+    assert found["ci95"] == assessment.bounds(read_answers(pooled, ["a", "b"]), 0, 200)
+    alone = assessment.bounds(read_answers(pooled.assign(unit=np.arange(14)), ["a", "b"]), 0, 200)
     assert found["ci95"]["accuracy"]["low"] < alone["accuracy"]["low"]  # images of a patient fail together
 
 

@@ -14,6 +14,7 @@ from brainmri.core.index import read_split
 from brainmri.core.params import check
 from brainmri.models import training, unet, unet_networks
 from brainmri.models.unet_batches import folds, masked
+from brainmri.scoring.dice import dice
 from stages import train_unet
 
 pytestmark = pytest.mark.slow
@@ -90,7 +91,7 @@ def test_the_choice_is_the_first_of_the_best_and_is_what_a_loaded_network_does(t
     truth = split.masks[rows[rows >= 0]].astype(bool)
     tumour = truth.any(axis=(1, 2))
     assert 0 < tumour.sum() < len(tumour)
-    assert unet.dice(truth[tumour], masks[tumour]).mean() == pytest.approx(best["dice"])
+    assert dice(truth[tumour], masks[tumour]).mean() == pytest.approx(best["dice"])
 
 
 def test_one_value_each_leaves_nothing_to_choose(tmp_path):
@@ -124,7 +125,7 @@ def test_folds_answer_with_the_mean_of_networks_chosen_where_they_have_not_learn
     ]
     truth = np.stack([pair.mask() for _, checked in folds(pairs, 2) for pair in checked]).astype(bool)
     tumour = truth.any(axis=(1, 2))
-    scores = unet.dice(truth, np.stack(out_of_fold))[tumour]
+    scores = dice(truth, np.stack(out_of_fold))[tumour]
     assert scores.mean() == pytest.approx(pd.read_csv(folder / "choices.csv")["dice"].max())
     assert f"over {tumour.sum()} slices with a tumour" in capsys.readouterr().out
 
@@ -141,7 +142,7 @@ def test_a_pretrained_encoder_and_averaged_weights_are_trained_kept_and_answer_a
     loaded, split = unet.load_unet(folder), read_split(processed / "val")
     rows = split.index["mask_row"].to_numpy()
     truth = split.masks[rows[rows >= 0]].astype(bool)
-    scores = unet.dice(truth, unet.unet_masks(loaded, split.images[rows >= 0]))[truth.any(axis=(1, 2))]
+    scores = dice(truth, unet.unet_masks(loaded, split.images[rows >= 0]))[truth.any(axis=(1, 2))]
     assert scores.mean() == pytest.approx(pd.read_csv(folder / "choices.csv")["dice"].max())
 
 

@@ -1,0 +1,63 @@
+"""The table of predictions as numbers: read once, here, and handed to all that scores it.
+
+The table is `predictions.csv` of the evaluate stage: one row an image, with its label, its unit, the predicted class,
+and the probability `p_<class>` of each class.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from brainmri.core.errors import ArtifactError
+from brainmri.scoring import scores
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a classifier says of N images, beside the truth."""
+
+    true: np.ndarray  # (N,) int, positions in `classes`
+    probabilities: np.ndarray  # (N, K), rows sum to 1
+    classes: Sequence[str]  # K names
+    units: np.ndarray  # (N,), of any type that sorts: the images of a unit are resampled together
+
+    def part(self, rows: np.ndarray) -> "Answers":
+        """Return the answers to the images that `rows`, (N,) bool, chooses."""
+        return replace(self, true=self.true[rows], probabilities=self.probabilities[rows], units=self.units[rows])
+
+
+def read_answers(table: pd.DataFrame, classes: Sequence[str]) -> Answers:
+    """Return the rows of a table of predictions as numbers; `classes` are those that it has probabilities of.
+
+    Raises
+    ------
+    ArtifactError
+        If a label is none of the classes.
+    """
+    probabilities = table[[f"p_{name}" for name in classes]].to_numpy(float)
+    return Answers(class_numbers(table["label"], classes), probabilities, classes, table["unit"].to_numpy())
+
+
+def class_numbers(labels: pd.Series, classes: Sequence[str]) -> np.ndarray:
+    """Return the position (N,) in `classes` of each of N labels.
+
+    Raises
+    ------
+    ArtifactError
+        If a label is none of the classes.
+    """
+    numbers: np.ndarray = pd.Index(classes, dtype=object).get_indexer(labels.astype(object))
+    if (numbers < 0).any():
+        raise ArtifactError(
+            f"labels: should each be one of {', '.join(classes)}, received {labels[numbers < 0].iloc[0]!r}; "
+            "give every image that is scored one of the model's classes"
+        )
+    return numbers
+
+
+def confusion(table: pd.DataFrame, classes: Sequence[str]) -> np.ndarray:
+    """Return the (K, K) counts of images: rows are the true class, columns the predicted one."""
+    true, predicted = (class_numbers(table[name], classes) for name in ("label", "predicted"))
+    return scores.confusion(true, predicted, len(classes))

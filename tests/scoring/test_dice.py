@@ -1,0 +1,16 @@
+import numpy as np
+
+from brainmri.scoring import overlap
+from brainmri.scoring.dice import dice
+
+
+def test_dice_is_not_scored_where_both_are_empty():
+    truth = np.array([[[1, 1]], [[0, 0]], [[1, 0]], [[0, 0]]], bool)
+    given = np.array([[[1, 0]], [[0, 0]], [[0, 0]], [[0, 1]]], bool)
+    np.testing.assert_allclose(dice(truth, given), [2 / 3, np.nan, 0, 0])
+
+
+def test_volumes_have_the_dice_of_all_their_slices():
+    truth, given = np.random.default_rng(0).random((2, 3, 4, 5, 6)) > 0.5
+    expected = [overlap.compare(one, other)["dice"] for one, other in zip(truth, given, strict=True)]
+    assert dice(truth, given).tolist() == expected
