@@ -56,13 +56,14 @@ def _metrics(place: Path, tabs: dict[str, Any]) -> None:
     parts = {
         "Scores": [
             *model_card.origin(data),
+            *model_card.first_cases(predictions, place / "data/evaluation/cases.png"),
             *card_scores.at_a_glance(classify, plots),
             *card_scores.by_class(classify, data["classes"], plots),
             *card_scores.confusion(predictions, data["classes"], plots),
             *card_scores.pointing(classify),
             *card_scores.curves(classify, plots),
         ],
-        "Data": [*card_data.images(data, plots), *card_data.metadata(facts, plots)],
+        "Data": [*card_data.images(data), *card_data.metadata(facts, plots)],
         "Twins and probes": [*card_data.twins(data), *card_data.probes(metrics["probe"])],
         "Calibration": card_scores.calibration(classify, plots),
         "Outlines": card_scores.outlines(metrics["segment"], plots),

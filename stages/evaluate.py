@@ -2,8 +2,8 @@
 
 Reads `models/classifier` and `data/processed/test`. Writes `data/evaluation`: `scores.json` (with 95 % intervals; see
 `assessment`), `predictions.csv` (a row of calibrated probabilities per image), `pointing.csv` (a row per image with a
-tumour mask), the points of the ROC, precision-recall, reliability and coverage-risk curves, `gallery.png` with right
-and wrong predictions, and `saliency.png` with where the classifier saw its evidence.
+tumour mask), the points of the ROC, precision-recall, reliability and coverage-risk curves, `cases.png` with three
+wrong and three right answers, `gallery.png` with more of both, and `saliency.png` with where the evidence lay.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from brainmri.core.params import Section, Seed, load
 from brainmri.models.classifier import Classifier, class_probabilities, load_repeats, require_same_images
 from brainmri.models.saliency import classifier_evidence
 from brainmri.reporting import answer_galleries
+from brainmri.reporting.cases import cases
 from brainmri.scoring import assessment, calibration, pointing
 from brainmri.scoring.curves import curve_tables
 from brainmri.scoring.predictions_table import Answers, class_numbers, read_answers
@@ -60,6 +61,7 @@ def run(params: Params, model: Path, test: Path, out: Path) -> None:
         write_json(folder / "scores.json", found)
         for name, points in curve_tables(answers, raw).items():
             write_table(folder / f"{name}.csv", points)
+        answer_galleries.cases(folder / "cases.png", split, cases(table.assign(row=rows)))
         shown = answer_galleries.chosen(table, rows, np.random.default_rng(params.seed))
         answer_galleries.gallery(folder / "gallery.png", split, shown)
         table = answer_galleries.explained(shown, pointed)

@@ -13,17 +13,16 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from brainmri.core.errors import ArtifactError, exit_on_error
 from brainmri.core.files import new_directory, read_json, write_json, write_table
 from brainmri.core.index import read_index
-from brainmri.reporting import figures, headline, model_card, report_page
+from brainmri.reporting import card_scores, figures, model_card
 from brainmri.reporting.documents import as_html, as_markdown
 from brainmri.reporting.scan_facts import scan_facts
-from brainmri.scoring.assessment import parts
-from brainmri.scoring.predictions_table import confusion
+from brainmri.reporting.score_table import score_table
+from brainmri.scoring.epochs import kept_epoch
 
 NUMBERS = ("truth_px", "dice", "accuracy", "confidence")  # columns of other stages' tables that may be empty
 
@@ -49,7 +48,7 @@ def run(
     table = scan_facts({name: read_index(processed / name) for name in ("train", "val", "test")})
     classify, probe = read_json(evaluation / "scores.json"), read_json(probes / "scores.json")
     curves = read_table(model / "curves.csv")
-    kept = curves.loc[curves["val_loss"].idxmin()]
+    kept = curves.iloc[kept_epoch(curves["val_loss"])]
     classify["validation"] = {"epoch": int(kept["epoch"]), "loss": kept["val_loss"], "accuracy": kept["val_accuracy"]}
     note = "simulated data" if data["simulated"] else f"source: {data['source']}"
     found = {"data": data, "probe": probe, "classify": classify, "segment": read_json(segmentation / "scores.json")}
@@ -58,15 +57,15 @@ def run(
             write_json(numbers / f"{name}.json", content)
         gather(folder, curves, evaluation)
         write_table(folder / "metadata.csv", table)
-        figures.scores(folder / "scores.png", headline.headline(classify, probe), note)
+        figures.scores(folder / "scores.png", score_table(classify, probe), note)
         draw_data(folder, data, read_table(summary / "histograms.csv"), note)
         draw_answers(folder, data["classes"], classify, note)
         figures.dice(folder / "dice.png", scored_rows(segmentation), data["classes"], note)
         figures.dice_by_method(folder / "dice_by_method.png", scored_rows(segmentation), note)
-        card = model_card.card(found, table, read_table(folder / "predictions.csv"), folder)
-        (numbers / "model_card.md").write_text(as_markdown(card, f"../{plots.name}"))
-        scans = report_page.pictures(summary, preview, evaluation, segmentation, found["segment"])
-        (written / "index.html").write_text(as_html([*card, *scans]))
+        of = (found, table, read_table(folder / "predictions.csv"), folder)
+        (numbers / "model_card.md").write_text(as_markdown(model_card.card(*of), f"../{plots.name}"))
+        scans = model_card.scans(summary, preview, evaluation, segmentation, found["segment"])
+        (written / "index.html").write_text(as_html([*model_card.card(*of, evaluation / "cases.png"), *scans]))
 
 
 def data_facts(raw: Path, summary: Path) -> dict[str, Any]:
@@ -107,7 +106,9 @@ def draw_answers(folder: Path, classes: list[str], classify: dict[str, Any], not
     """Draw the charts of the classifier's answers from the tables in `folder`."""
     tables = {name: read_table(folder / f"{name}.csv") for name in TABLES}
     by_class = classify["whole"]["classes"]
-    figures.confusion(folder / "confusion.png", confusions(tables["predictions"], classes), classes, note)
+    confusions = card_scores.confusions(tables["predictions"], classes)
+    counts = {name.replace("_", "-"): table.to_numpy() for name, table in confusions.items()}
+    figures.confusion(folder / "confusion.png", counts, classes, note)
     for name, x, y, title, area in (
         ("roc", "false_positive_rate", "true_positive_rate", "ROC, class against rest", "auc"),
         ("precision_recall", "recall", "precision", "Precision and recall", "average_precision"),
@@ -117,16 +118,8 @@ def draw_answers(folder: Path, classes: list[str], classify: dict[str, Any], not
     eces = {when: classify["calibration"][when]["ece"] for when in ("before", "after")}
     figures.reliability(folder / "reliability.png", tables["reliability"], eces, note)
     answered = {name: classify["abstention"][name] for name in ("coverage", "accuracy")}
-    figures.coverage_risk(folder / "coverage_risk.png", tables["coverage_risk"], **answered, note=note)
-
-
-def confusions(predictions: pd.DataFrame, classes: list[str]) -> dict[str, np.ndarray]:
-    """Return the confusion matrix (K, K) of the whole test set and of its twin-free images."""
-    return {
-        name.replace("_", "-"): confusion(part, classes)
-        for name, part in parts(predictions).items()
-        if name in ("whole", "twin_free")
-    }
+    images = classify["whole"]["images"]
+    figures.coverage_risk(folder / "coverage_risk.png", tables["coverage_risk"], images, **answered, note=note)
 
 
 def scored_rows(segmentation: Path) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from brainmri.comparison.regression import HIGHER_IS_WORSE
 from brainmri.reporting.figures import COLOURS, save
+from brainmri.scoring.epochs import kept_epoch
 
 plt.rcParams["text.parse_math"] = False  # a dollar sign in the name of a branch begins no formula
 
@@ -63,7 +64,7 @@ def curves(path: Path, tables: Sequence[Mapping[str, Sequence[float]]], names: S
     for row, (prefix, title) in enumerate((("val_", "validation"), ("", "training (dropout on)"))):
         for axis, metric, unit in zip(axes[row], ("loss", "accuracy"), ("nats", "share of images"), strict=True):
             for table, name, (colour, line, size) in zip(tables, names, LOOKS, strict=True):
-                kept = int(np.argmin(table["val_loss"]))
+                kept = kept_epoch(table["val_loss"])
                 axis.plot(table["epoch"], table[f"{prefix}{metric}"], line, color=colour, label=name)
                 axis.plot(table["epoch"][kept], table[f"{prefix}{metric}"][kept], "o", color=colour, markersize=size)
             axis.set(title=f"{metric.capitalize()}, {title}", ylabel=unit)

@@ -5,6 +5,7 @@ from typing import Any
 from brainmri.comparison.regression import outcome
 from brainmri.comparison.verdict import change, number, p_value, revision_name, signed, verdict
 from brainmri.reporting import markdown
+from brainmri.scoring.epochs import kept_epoch
 
 ROWS = 20  # of a long table; JSON has them all
 EPOCHS = 5  # parts that training is shown in
@@ -123,7 +124,7 @@ def _training(result: dict[str, Any]) -> list[str]:
         return []
     sides = [result["curves"][side] for side in "ab"]
     rows = [dict(zip(side["epoch"], range(len(side["epoch"])), strict=True)) for side in sides]
-    kept = [side["epoch"][min(range(len(side["epoch"])), key=side["val_loss"].__getitem__)] for side in sides]
+    kept = [side["epoch"][kept_epoch(side["val_loss"])] for side in sides]
     last = max(max(row) for row in rows)
     shown = sorted({1, last, *kept, *(round(last * part / EPOCHS) or 1 for part in range(1, EPOCHS))})
 

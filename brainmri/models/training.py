@@ -21,6 +21,7 @@ from brainmri.core import closure
 from brainmri.core.errors import TrainingError
 from brainmri.core.files import new_directory, write_table
 from brainmri.models.fused_batchnorm import fused
+from brainmri.scoring.epochs import kept_epoch
 
 
 class Batches(Protocol):
@@ -113,8 +114,8 @@ def fit(
 
 
 def _best(rows: list[dict[str, float]]) -> dict[str, float]:
-    """Return the row of the epoch whose weights are kept: the lowest validation loss, the first of equals."""
-    return min(rows, key=lambda row: row["val_loss"])
+    """Return the row of the epoch whose weights are kept."""
+    return rows[kept_epoch([row["val_loss"] for row in rows])]
 
 
 def _is_over(rows: list[dict[str, float]], plan: Plan) -> bool:

@@ -14,11 +14,11 @@ from brainmri.core.index import TEXT
 from brainmri.core.params import read_yaml
 from brainmri.scoring import assessment, calibration
 from brainmri.scoring.curves import curve_tables
+from brainmri.scoring.epochs import kept_epoch
 from brainmri.scoring.predictions_table import Answers, read_answers
 from brainmri.scoring.probabilities import class_names
 
 METRICS, ROWS, CURVES = "metrics/classify.json", "plots/predictions.csv", "plots/curves.csv"
-PARTS = ("whole", "twin_free", "neighbour_free")
 TOLERANCE = 1e-6  # of the value; the rows have ten digits, and another processor adds up in another order
 
 
@@ -47,7 +47,7 @@ def _unlike_rows(root: Path, used: dict[str, Any]) -> list[str]:
     found = read_json(root / METRICS)
     wrong = [
         *unlike(expected, found),
-        *(f"{part} should not be there" for part in PARTS if part in {*found} - {*expected}),
+        *(f"{part} should not be there" for part in assessment.PARTS if part in {*found} - {*expected}),
     ]
     said = [f"{METRICS}: {wrong[0]}, by the rows of {ROWS} and {CURVES}; run `dvc repro report`"] if wrong else []
     return said + _curve_problems(root, answers)
@@ -65,7 +65,7 @@ def scores(rows: pd.DataFrame, answers: Answers, seed: int, resamples: int) -> d
 def validation(curves: Path) -> dict[str, float]:
     """Return the epoch that was kept and its scores, as the report stage takes them from the curves."""
     table = pd.read_csv(curves)
-    kept = table.loc[table["val_loss"].idxmin()]
+    kept = table.iloc[kept_epoch(table["val_loss"])]
     return {"epoch": int(kept["epoch"]), "loss": kept["val_loss"], "accuracy": kept["val_accuracy"]}
 
 

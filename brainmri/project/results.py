@@ -10,10 +10,11 @@ from brainmri.core.params import read_yaml
 from brainmri.project import lock
 from brainmri.project.machine import processor
 from brainmri.reporting import markdown
+from brainmri.scoring import assessment
 from brainmri.segmentation.methods import METHODS
 
 METRICS = ("data", "probe", "classify", "segment")
-PARTS = {"whole": "all", "twin_free": "twin-free", "neighbour_free": "neighbour-free"}
+PARTS = {**assessment.PARTS, "whole": "all"}  # the columns are narrow
 TEST_PATIENTS = ("known", "seen_in_training", "images_without")
 PROBES = ("Nearest neighbour", "Metadata alone")
 BEGIN, END = "<!-- results: made by `brainmri readme` -->", "<!-- /results -->"

@@ -9,6 +9,7 @@ import pandas as pd
 
 from brainmri.core.index import Split
 from brainmri.reporting import galleries
+from brainmri.reporting.cases import CASES
 
 SHOWN = 16  # wrong answers, and as many right ones
 SCALE = 3  # enlargement of `galleries.outlined`
@@ -39,6 +40,14 @@ def gallery(path: Path, split: Split, shown: pd.DataFrame) -> None:
         f"Test images: label → prediction. First {wrong} wrong, most confident first, then {len(shown) - wrong} right"
     )
     galleries.grid(path, [split.images[row, ..., 0] for row in shown["row"]], _captions(shown), title, 8)
+
+
+def cases(path: Path, split: Split, shown: pd.DataFrame) -> None:
+    """Draw the rows that `cases.cases` gave, with their `row` of the split, large: wrong ones first."""
+    pictures = [galleries.outlined(split.images[row, ..., 0], None, None) for row in shown["row"]]
+    outcomes = np.where(shown["label"] == shown["predicted"], "right", "wrong")
+    captions = [f"{outcome}: {text}" for outcome, text in zip(outcomes, _captions(shown), strict=True)]
+    galleries.grid(path, pictures, captions, "Test images: label → answer and its probability", CASES)
 
 
 def explained(shown: pd.DataFrame, pointed: pd.DataFrame) -> pd.DataFrame:

@@ -7,9 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from brainmri.reporting.card_scores import PARTS
+from brainmri.reporting import condense
 from brainmri.reporting.documents import Block, Items, Picture, Table, Text
 from brainmri.reporting.formatting import number, pair, with_ends
+from brainmri.scoring.assessment import PARTS
 
 QUALITY = {
     "snr": ("SNR", 1),
@@ -20,12 +21,12 @@ QUALITY = {
     "clipped_fraction": ("Clipped, share of head", 3),
 }  # titles and digits of the quality figures
 
-UNKNOWN = re.compile(r"not known$|not told \d+$")
+UNKNOWN = re.compile(r"not (known|told)$")
 
 Metrics = Mapping[str, Any]
 
 
-def images(data: Metrics, plots: Path) -> list[Block]:
+def images(data: Metrics) -> list[Block]:
     """Return how many images there are of which class in which split, and what was left out."""
     names = [name for name in ("train", "val", "test", "dropped") if name in data["images"]]
     labels = sorted({label for name in names for label in data["images"][name]})
@@ -53,7 +54,6 @@ def images(data: Metrics, plots: Path) -> list[Block]:
     return [
         Table("Images by split and class", ["Split", *labels, "All", "With a tumour mask file"], rows),
         Items(facts),
-        Picture(plots / "counts.png", "Bars: images by split and class, as in the table above", "Images by split"),
     ]
 
 
@@ -85,20 +85,20 @@ def metadata(facts: pd.DataFrame, plots: Path) -> list[Block]:
         "Voxel on the grid, mm": _pairs(facts, "voxel_row_mm", "voxel_col_mm", 2),
         "Slice, mm": [number(value, 2) for value in facts["slice_mm"]],
         "Field, T": [number(value, 1) for value in facts["field_t"]],
-        "Mode": list(facts["mode"]),
-        "Plane": list(facts["plane"]),
-        "Modality": list(facts["modality"]),
+        "Mode": _kinds(facts, "mode"),
+        "Plane": _kinds(facts, "plane"),
+        "Modality": _kinds(facts, "modality"),
     }
     empty = [title for title, cells in told.items() if all(UNKNOWN.match(cell) for cell in cells)]
     figures = {title: [number(value, digits) for value in facts[name]] for name, (title, digits) in QUALITY.items()}
     return [
-        _by_class(
+        *_by_class(
             "Metadata: medians and counts of what the files tell",
             names,
             {title: cells for title, cells in told.items() if title not in empty},
         ),
         *([Text(f"What no file tells: {'; '.join(empty)}.")] if empty else []),
-        _by_class("Quality figures inside the head: medians", names, figures),
+        *_by_class("Quality figures inside the head: medians", names, figures),
         Text("Where classes differ here, a classifier can tell them apart without seeing a tumour."),
         Picture(
             plots / "histograms.png",
@@ -108,9 +108,14 @@ def metadata(facts: pd.DataFrame, plots: Path) -> list[Block]:
     ]
 
 
-def _by_class(caption: str, names: list[str], columns: Mapping[str, Sequence[str]]) -> Table:
+def _by_class(caption: str, names: list[str], columns: Mapping[str, Sequence[str]]) -> list[Block]:
     rows = [[name, *cells] for name, *cells in zip(names, *columns.values(), strict=True)]
-    return Table(caption, ["Split and class", *columns], rows)
+    return condense.table(caption, ["Split and class", *columns], rows)
+
+
+def _kinds(facts: pd.DataFrame, name: str) -> list[str]:
+    """Return what occurs and how often, such as `axial 30, coronal 28`; without the count where all are of one kind."""
+    return [words.removesuffix(f" {images}") for words, images in facts[[name, "images"]].itertuples(index=False)]
 
 
 def _pairs(facts: pd.DataFrame, down: str, across: str, digits: int) -> list[str]:
@@ -130,8 +135,7 @@ def twins(data: Metrics) -> list[Block]:
         ["Images in the largest group", str(found["largest_group"])],
         ["Groups of twins with different labels", str(found["label_conflicts"])],
         ["Test images with a twin in training as the source had it", str(sums["test_with_training_twin"])],
-        ["Test images without", str(sums["test_twin_free"])],
-        ["Test images without a twin or a neighbour", str(sums["test_neighbour_free"])],
+        *_without_twins(sums["test_twin_free"], sums["test_neighbour_free"]),
         *([f"Images dropped: {reason}", str(count)] for reason, count in dropped.items()),
     ]
     leaking = sums["test_with_training_twin"] and not dropped
@@ -145,18 +149,35 @@ def twins(data: Metrics) -> list[Block]:
     ]
 
 
+def _without_twins(twin_free: int, neighbour_free: int) -> list[list[str]]:
+    if twin_free == neighbour_free:
+        return [["Test images without, all of them without a neighbour too", str(twin_free)]]
+    return [
+        ["Test images without", str(twin_free)],
+        ["Test images without a twin or a neighbour", str(neighbour_free)],
+    ]
+
+
 def probes(probe: Metrics) -> list[Block]:
     """Return the scores of classifiers that cannot know what a tumour is."""
-    rows = [
-        [f"{name.replace('_', ' ')}, {title}", str(own["images"]), number(own["chance"]),
-         *(with_ends(own[key], own["ci95"][key]) for key in ("accuracy", "macro_f1", "macro_recall"))]
-        for name, found in sorted(probe.items())
-        if isinstance(found, Mapping)
-        for part, title in PARTS.items()
-        if "accuracy" in (own := found.get(part, {}))
-    ]  # fmt: skip
+    rows = []
+    for name, found in sorted(probe.items()):
+        if isinstance(found, Mapping):
+            named = [
+                (title, [_probe_scores(own)])
+                for part, title in PARTS.items()
+                if "accuracy" in (own := found.get(part, {}))
+            ]
+            called = name.replace("_", " ")
+            rows += [[f"{called}, {title}", *cells] for title, [cells] in condense.equal_parts(named, counts=(0,))]
     header = ["Probe and part", "Images", "Chance", "Accuracy", "Macro F1", "Macro recall"]
-    return [Table("Probes that cannot recognise a tumour", header, rows), Text(str(probe["reading"]))]
+    table = condense.table("Probes that cannot recognise a tumour", header, rows)
+    return [*table, Text(str(probe["reading"]))]
+
+
+def _probe_scores(own: Metrics) -> list[str]:
+    scores = [with_ends(own[key], own["ci95"][key]) for key in ("accuracy", "macro_f1", "macro_recall")]
+    return [str(own["images"]), number(own["chance"]), *scores]
 
 
 def _counted(count: int, noun: str) -> str:

@@ -6,30 +6,34 @@ from typing import Any
 
 import pandas as pd
 
+from brainmri.reporting import condense
 from brainmri.reporting.documents import Block, Items, Picture, Table, Text
 from brainmri.reporting.formatting import number, with_ends
+from brainmri.scoring import predictions_table
+from brainmri.scoring.assessment import PARTS, parts
 
-PARTS = {"whole": "whole test set", "twin_free": "twin-free", "neighbour_free": "neighbour-free"}
 MEASURES = {
     "dice": "Dice", "iou": "IoU", "hd95": "HD95, px", "sensitivity": "Sensitivity", "precision": "Precision",
 }  # fmt: skip
+
+FULL_AREA = 0.999  # a curve with more under it is two edges of its frame
 
 Metrics = Mapping[str, Any]
 
 
 def at_a_glance(classify: Metrics, plots: Path) -> list[Block]:
     """Return the headline scores on each part of the test set."""
-    rows = []
+    named = []
     for part, title in _parts(classify):
         found, ends = classify[part], classify["ci95"][part]
-        rows.append([
-            title, str(found["images"]), str(found["units"]), with_ends(found["accuracy"], ends["accuracy"]),
+        named.append((title, [[
+            str(found["images"]), str(found["units"]), with_ends(found["accuracy"], ends["accuracy"]),
             with_ends(found["macro"]["f1"], ends["macro"]["f1"]),
             with_ends(found["macro"]["auc"], ends["macro"]["auc"]), number(found["ece"]),
-        ])  # fmt: skip
-    blocks: list[Block] = [
-        Table("The classifier", ["Part", "Images", "Units", "Accuracy", "Macro F1", "Macro ROC AUC", "ECE"], rows)
-    ]
+        ]]))  # fmt: skip
+    header = ["Part", "Images", "Units", "Accuracy", "Macro F1", "Macro ROC AUC", "ECE"]
+    rows = [[title, *cells] for title, [cells] in condense.equal_parts(named, counts=(0, 1))]
+    blocks = condense.table("The classifier", header, rows)
     if pooled := classify.get("patients"):
         accuracy = with_ends(pooled["accuracy"], pooled["ci95"]["accuracy"])
         blocks.append(
@@ -39,21 +43,23 @@ def at_a_glance(classify: Metrics, plots: Path) -> list[Block]:
         )
     if repeats := classify.get("repeats"):
         spread = ", ".join(
-            f"{title} {number(repeats[part]['mean']['accuracy'])} ± {number(repeats[part]['sd']['accuracy'])}"
-            for part, title in PARTS.items()
+            f"{PARTS[part]} {number(repeats[part]['mean']['accuracy'])} ± {number(repeats[part]['sd']['accuracy'])}"
+            for part in condense.distinct_parts(classify)
             if part in repeats
         )
         blocks.append(
             Text(f"Accuracy of {repeats['seeds']} trainings with other seeds, mean ± standard deviation: {spread}.")
         )
     alt = "Dots with intervals: accuracy and macro F1 of classifier, shortcut probes and commonest class"
-    caption = "The classifier beside what knows nothing of tumours"
+    repeated = len(_parts(classify)) > len(condense.distinct_parts(classify))
+    once = "; parts that are the same images are drawn once" if repeated else ""
+    caption = f"The classifier beside what knows nothing of tumours{once}"
     return [*blocks, Picture(plots / "scores.png", alt, caption)]
 
 
 def by_class(classify: Metrics, classes: Sequence[str], plots: Path) -> list[Block]:
-    """Return the scores of each class with their intervals, on the whole test set and on its twin-free part."""
-    blocks: list[Block] = []
+    """Return the scores of each class with their intervals on each part of the test set, and the curves behind them."""
+    named = []
     for part, title in _parts(classify):
         rows = []
         for name in classes:
@@ -61,26 +67,57 @@ def by_class(classify: Metrics, classes: Sequence[str], plots: Path) -> list[Blo
             claim = "" if own["claim"] else " (too few for a claim)"
             keys = ("precision", "recall", "specificity", "f1", "auc", "average_precision")
             rows.append([name, f"{own['support']}{claim}", *(with_ends(own[key], ends.get(key)) for key in keys)])
-        header = ["Class", "Images", "Precision", "Recall", "Specificity", "F1", "ROC AUC", "Average precision"]
-        blocks.append(Table(f"By class, {title}", header, rows))
-    return [
-        *blocks,
-        Picture(plots / "roc.png", "ROC curve of each class against the rest", "ROC; the areas stand in the table"),
-        Picture(plots / "precision_recall.png", "Precision by recall of each class", "Precision and recall"),
+        named.append((title, rows))
+    header = ["Class", "Images", "Precision", "Recall", "Specificity", "F1", "ROC AUC", "Average precision"]
+    tables = [
+        block
+        for title, rows in condense.equal_parts(named, counts=(1,))
+        for block in condense.table(f"By class, {title}", header, rows)
     ]
+    return [*tables, *_class_curves(classify["whole"]["classes"], plots)]
+
+
+def _class_curves(scores: Metrics, plots: Path) -> list[Block]:
+    """Return the charts of the classes' curves; one whose areas are all about 1 shows a corner, and a sentence does."""
+    charts = {
+        "auc": Picture(plots / "roc.png", "ROC curve of each class against the rest", "ROC; areas as in the table"),
+        "average_precision": Picture(
+            plots / "precision_recall.png", "Precision by recall of each class", "Precision and recall"
+        ),
+    }
+    called = {"auc": "ROC", "average_precision": "precision-recall"}
+    areas = {key: [own[key] for own in scores.values() if own[key] is not None] for key in charts}
+    full = [key for key, found in areas.items() if found and min(found) > FULL_AREA]
+    blocks: list[Block] = [picture for key, picture in charts.items() if key not in full]
+    if full:
+        curves = " and ".join(called[key] for key in full)
+        blocks.append(Text(f"The {curves} curves are not shown: all areas under them are above {FULL_AREA}."))
+    return blocks
 
 
 def confusion(predictions: pd.DataFrame, classes: Sequence[str], plots: Path) -> list[Block]:
-    """Return the confusion matrix of the whole test set, counts."""
-    counts = pd.crosstab(predictions["label"], predictions["predicted"])
-    counts = counts.reindex(index=list(classes), columns=list(classes), fill_value=0)
-    rows = [[name, *(str(count) for count in counts.loc[name])] for name in classes]
+    """Return the confusion matrix of the whole test set; its chart, where that has more than the table."""
+    counts = confusions(predictions, classes)
+    rows = [[name, *(str(count) for count in counts["whole"].loc[name])] for name in classes]
     header = ["True class", *(f"predicted {name}" for name in classes)]
-    alt = "Confusion matrices, true class by predicted class, of the whole test set and of its twin-free images"
-    return [
-        Table("Confusion on the whole test set, images", header, rows),
-        Picture(plots / "confusion.png", alt, "Confusion, also of twin-free images alone"),
-    ]
+    blocks: list[Block] = [Table("Confusion on the whole test set, images", header, rows)]
+    if len(counts) > 1:
+        alt = "Confusion matrices, true class by predicted class, of the whole test set and of its twin-free images"
+        blocks.append(Picture(plots / "confusion.png", alt, "Confusion, also of twin-free images alone"))
+    return blocks
+
+
+def confusions(predictions: pd.DataFrame, classes: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """Return the images of each true class (rows) by predicted class (columns).
+
+    Of the `whole` test set, and of its `twin_free` images where these are some and not all.
+    """
+    found = {name: part for name, part in parts(predictions).items() if name in ("whole", "twin_free")}
+    return {
+        name: pd.DataFrame(predictions_table.confusion(part, classes), list(classes), list(classes))
+        for name, part in found.items()
+        if name == "whole" or len(part) < len(predictions)
+    }
 
 
 def curves(classify: Metrics, plots: Path) -> list[Block]:
@@ -109,35 +146,41 @@ def calibration(classify: Metrics, plots: Path) -> list[Block]:
     )
     return [
         Table("Calibration on test images", ["Temperature scaling", "ECE", "Loss, nats", "Brier score"], rows),
-        Items([
-            f"Temperature {number(found['temperature'])}, fitted on validation images.",
-            f"{rule}: it answers a share of {coverage} of the test images, and of these answers {accuracy} are right.",
-        ]),
+        Items(
+            [
+                f"Temperature {number(found['temperature'])}, fitted on validation images.",
+                f"{rule}: it answers a share of {coverage} of the test images; of these answers {accuracy} are right.",
+            ]
+        ),
         Picture(
             plots / "reliability.png",
             "Share of right answers by confidence, before and after calibration, beside the diagonal",
-            "Reliability",
+            "Reliability: the larger a marker, the more images in its bin; bins of few images are left out",
         ),
-        Picture(
-            plots / "coverage_risk.png",
-            "Share of wrong answers by share of images answered, the most confident first",
-            "Risk by coverage",
-        ),
-    ]  # fmt: skip
+        _risk_by_coverage(classify, plots),
+    ]
+
+
+def _risk_by_coverage(classify: Metrics, plots: Path) -> Block:
+    if classify["whole"]["accuracy"] == 1:
+        return Text("Every answer is right, however many are given, so that no chart of risk by coverage is shown.")
+    alt = "Share of wrong answers by share of images answered, the most confident first"
+    return Picture(plots / "coverage_risk.png", alt, "Risk by coverage")
 
 
 def pointing(classify: Metrics) -> list[Block]:
     """Return how often the evidence peaks in the tumour."""
     if "pointing" not in classify:
         return [Text("Not measured: no test image has a tumour mask.")]
-    rows = [
-        [PARTS.get(name, "all"), str(own["images"]), with_ends(own["hits"], own["ci95"]["hits"]),
-         number(own["brightest"]), number(own["chance"])]
+    named = [
+        (PARTS.get(name, "all"), [[str(own["images"]), with_ends(own["hits"], own["ci95"]["hits"]),
+         number(own["brightest"]), number(own["chance"])]])
         for name, own in sorted(classify["pointing"].items())
     ]  # fmt: skip
+    rows = [[title, *cells] for title, [cells] in condense.equal_parts(named, counts=(0,))]
     header = ["Masked test images", "Images", "Evidence peaks in the mask", "Brightest spot does", "Chance"]
     return [
-        Table("Where the evidence peaks", header, rows),
+        *condense.table("Where the evidence peaks", header, rows),
         Text("A peak inside the mask does not show that the network reasons about tumours."),
     ]
 
@@ -150,15 +193,20 @@ def outlines(segment: Metrics, plots: Path) -> list[Block]:
         name = found.get("title", method)
         if "skipped" in found:
             blocks.append(Text(f"{name}: left out, because {found['skipped']}."))
-        for title, part in _outlined(found):
-            scores = part["all"]
-            row = [with_ends(scores[key]["mean"], scores[key]["mean_ci95"]) for key in MEASURES]
-            false = part["false_positive_area_px"]
-            share = f"{number(false['share_with_any'])} of {false['images']}"
-            rows.append([f"{name}, {title}", str(part["images_with_tumour_mask"]), *row, share])
+        named = [(title, [_outline_scores(part)]) for title, part in _outlined(found)]
+        rows += [
+            [f"{name}, {title}", *cells]
+            for title, [cells] in condense.equal_parts(named, counts=(0, 1), same="no difference")
+        ]
     if rows:
-        header = ["Method and images", "With a tumour", *MEASURES.values(), "Tumour found where there is none"]
-        blocks.append(Table("Mean over images with a tumour in the true mask", header, rows))
+        header = [
+            "Method and images",
+            "With a tumour",
+            "Without one",
+            *MEASURES.values(),
+            "Finds a tumour there",
+        ]
+        blocks += condense.table("Mean over images with a tumour in the true mask", header, rows)
     else:
         blocks.append(Text("No test image has a tumour mask, so that no outline could be scored."))
     return [
@@ -176,6 +224,12 @@ def outlines(segment: Metrics, plots: Path) -> list[Block]:
     ]
 
 
+def _outline_scores(part: Metrics) -> list[str]:
+    scores, false = part["all"], part["false_positive_area_px"]
+    means = [with_ends(scores[key]["mean"], scores[key]["mean_ci95"]) for key in MEASURES]
+    return [str(part["images_with_tumour_mask"]), str(false["images"]), *means, number(false["share_with_any"])]
+
+
 def _parts(classify: Metrics) -> list[tuple[str, str]]:
     return [(part, title) for part, title in PARTS.items() if part in classify]
 
@@ -186,7 +240,7 @@ def _outlined(found: Metrics) -> list[tuple[str, Metrics]]:
     named = {
         "on the grid": found,
         "twin-free": twin_free,
-        "twin-free and gated": twin_free.get("gated", {}),
+        "gated twin-free": twin_free.get("gated", {}),
         "on the files' own pixels": found.get("native", {}),
     }
     return [(title, part) for title, part in named.items() if "all" in part]

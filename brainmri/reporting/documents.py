@@ -73,6 +73,8 @@ th, td { padding: .3rem .7rem; border-bottom: 1px solid var(--line); text-align:
 thead th { background: var(--band); } tbody th { font-weight: 600; } tbody th, td { white-space: nowrap; }
 figure { margin: 1.25rem 0; } figcaption { color: var(--soft); font-size: .92rem; }
 img { max-width: 100%; height: auto; background: #ffffff; border: 1px solid var(--line); }
+tbody th { white-space: normal; min-width: 10rem; }
+@media (prefers-color-scheme: dark) { img { padding: .5rem; border-radius: .5rem; } }
 @media print { nav, .skip { display: none; } .scroll { overflow: visible; } }
 """
 

@@ -12,20 +12,24 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from brainmri.scoring.assessment import PARTS
+from brainmri.scoring.epochs import kept_epoch
+
 # Okabe and Ito's palette: told apart with any colour vision. Further classes begin again.
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#000000")
-# Parts of the test set: colour, marker and name, told apart by any two of them.
-PARTS = {
-    "whole": (COLOURS[0], "o", "whole test set"),
-    "twin_free": (COLOURS[5], "s", "twin-free (no near-duplicate in training)"),
-    "neighbour_free": (COLOURS[2], "^", "neighbour-free (nor a slice like a neighbour)"),
+# Parts of the test set: colour, marker and what the word means, told apart by any two of them.
+LOOKS = {
+    "whole": (COLOURS[0], "o", ""),
+    "twin_free": (COLOURS[5], "s", " (no near-duplicate in training)"),
+    "neighbour_free": (COLOURS[2], "^", " (nor a slice like a neighbour)"),
 }
+FEW_IMAGES = 10  # a share of fewer is mostly chance, and is not drawn
 
 
 def curves(path: Path, table: pd.DataFrame, note: str) -> None:
     """Draw loss and accuracy by epoch, training and validation; the epoch that was kept is marked."""
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.6))
-    kept = table.loc[table["val_loss"].idxmin(), "epoch"]
+    kept = table["epoch"].iloc[kept_epoch(table["val_loss"])]
     for axis, name, unit in ((axes[0], "loss", "cross-entropy, nats"), (axes[1], "accuracy", "share of images")):
         axis.plot(table["epoch"], table[name], color=COLOURS[0], label="training (dropout on)")
         axis.plot(table["epoch"], table[f"val_{name}"], color=COLOURS[1], label="validation")
@@ -37,16 +41,19 @@ def curves(path: Path, table: pd.DataFrame, note: str) -> None:
 
 
 def scores(path: Path, table: pd.DataFrame, note: str) -> None:
-    """Draw the rows of `headline.headline`: a dot and its ends for each part of the test set, a panel a metric."""
+    """Draw the rows of `score_table`: a dot and its ends for each part of the test set, a panel a metric."""
     who = list(dict.fromkeys(table["who"]))
+    drawn = [part for part in PARTS if part in set(table["part"])]
     figure, axes = plt.subplots(1, 2, figsize=(10, 0.62 * len(who) + 1.7), sharey=True)
     for axis, (metric, found) in zip(axes, table.groupby("metric", sort=False), strict=False):
-        for at, (part, (colour, marker, label)) in enumerate(PARTS.items()):
+        for at, part in enumerate(drawn):
+            colour, marker, meaning = LOOKS[part]
             rows = found[found["part"] == part]
-            places = np.array([who.index(name) for name in rows["who"]], float) + 0.24 * (at - 1)
+            places = np.array([who.index(name) for name in rows["who"]], float) + 0.24 * (at - (len(drawn) - 1) / 2)
             ends = [rows["value"] - rows["low"], rows["high"] - rows["value"]]
             # A score without ends is a fact on the images, not an estimate: nothing is drawn around it.
             ends = [np.clip(end.to_numpy(float), 0, None) for end in ends]
+            label = PARTS[part] + meaning
             axis.errorbar(
                 rows["value"], places, xerr=ends, fmt=marker, color=colour, capsize=2.5, markersize=5, label=label
             )
@@ -96,37 +103,50 @@ def by_label(path: Path, table: pd.DataFrame, x: str, y: str, title: str, aucs: 
 
 
 def reliability(path: Path, bins: pd.DataFrame, eces: dict[str, float], note: str) -> None:
-    """Draw how often predictions are right against how sure they are, before and after calibration; and how many."""
+    """Draw how often predictions are right against how sure they are, before and after calibration; and how many.
+
+    A marker's area grows with the images of its bin; above, a bin of fewer than `FEW_IMAGES` is left out.
+    """
     figure, (top, bottom) = plt.subplots(2, 1, figsize=(5.2, 5.4), height_ratios=(3, 1), sharex=True)
     top.plot([0, 1], [0, 1], color="0.4", linestyle="--", linewidth=1)
-    looks = {"before": (COLOURS[1], "s:"), "after": (COLOURS[0], "o-")}
-    for when, (colour, marks) in looks.items():
+    looks = {"before": (COLOURS[1], "s", ":"), "after": (COLOURS[0], "o", "-")}
+    for when, (colour, marker, line) in looks.items():
         rows = bins[(bins["when"] == when) & (bins["count"] > 0)]
-        label = f"{when} calibration, ECE {eces[when]:.3f}"
-        top.plot(rows["confidence"], rows["accuracy"], marks, color=colour, label=label, markersize=5)
+        many, images = rows[rows["count"] >= FEW_IMAGES], rows["count"].sum()
+        left_out = images - many["count"].sum()
+        label = f"{when} calibration, ECE {eces[when]:.3f};\n{left_out} of {images} images in bins left out"
+        top.plot(many["confidence"], many["accuracy"], line, color=colour, label=label, linewidth=1)
+        areas = 12 + 150 * many["count"] / images
+        top.scatter(many["confidence"], many["accuracy"], areas, color=colour, marker=marker, clip_on=False, zorder=3)
         bottom.step(
             [*rows["low"], *rows["high"][-1:]], [*rows["count"], *rows["count"][-1:]], color=colour, where="post"
         )
     top.set(ylabel="share that is right", title="Reliability, test images", ylim=(-0.02, 1.02))
-    top.legend(frameon=False, fontsize=8, loc="upper left")
+    top.legend(
+        frameon=False, fontsize=8, loc="upper left", title=f"bins of {FEW_IMAGES} images and more", title_fontsize=8
+    )
     bottom.set(xlabel="confidence", ylabel="images", xlim=(0, 1.01), yscale="log")
     save(figure, path, note)
 
 
-def coverage_risk(path: Path, table: pd.DataFrame, coverage: float, accuracy: float | None, note: str) -> None:
-    """Draw the share of wrong answers against the share of images answered, the most confident first.
+def coverage_risk(
+    path: Path, table: pd.DataFrame, images: int, coverage: float, accuracy: float | None, note: str
+) -> None:
+    """Draw the share of wrong answers against the share of `images` answered, the most confident first.
 
-    `coverage` and `accuracy` (None where nothing is answered) are those at the threshold that validation chose.
+    It begins where `FEW_IMAGES` are answered. `coverage` and `accuracy` (None where nothing is answered) are those at
+    the threshold that validation chose.
     """
     figure, axis = plt.subplots(figsize=(5.2, 3.8))
-    axis.plot(table["coverage"], table["risk"], color=COLOURS[0])
+    table = table[(table["coverage"] * images).round() >= FEW_IMAGES]
+    axis.plot(table["coverage"], table["risk"], color=COLOURS[0], label=f"from {FEW_IMAGES} images on, of {images}")
     if accuracy is not None:
         label = f"threshold from validation: {coverage:.1%} answered,\n{accuracy:.1%} of them right"
-        axis.plot(coverage, 1 - accuracy, "D", color=COLOURS[5], label=label)
+        axis.plot(coverage, 1 - accuracy, "D", color=COLOURS[5], label=label, clip_on=False)
     else:
         axis.plot([], [], " ", label="threshold from validation: nothing is answered")
     axis.legend(frameon=False, fontsize=8, loc="upper left")
-    top = max(0.05, 1.4 * float(table["risk"].max()))
+    top = max(0.05, 1.5 * float(table["risk"].max())) if len(table) else 1
     axis.set(xlabel="share of images answered", ylabel="share of answers wrong", title="Risk by coverage, test images")
     axis.set(xlim=(0, 1.01), ylim=(0, min(1.02, top)))
     save(figure, path, note)

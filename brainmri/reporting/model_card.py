@@ -1,7 +1,8 @@
 """The model card: what a run's metrics say of its data, its classifier and its outlines, as blocks of a document.
 
-Everything comes from what git keeps (`metrics/`, `plots/`); no picture here shows a scan. Each section is a function,
-here or in `card_data` and `card_scores`: for the card, for the report page, and for the app.
+The card is made of what git keeps (`metrics/`, `plots/`) and shows no scan; the report page is the card with the
+pictures of scans that the stages drew, which never go into git. Each section is a function, here or in `card_data` and
+`card_scores`: for the card, for the page, and for the app.
 """
 
 from collections.abc import Mapping
@@ -11,15 +12,24 @@ from typing import Any
 import pandas as pd
 
 from brainmri.reporting import card_data, card_scores
-from brainmri.reporting.documents import Block, Heading, Items, Text
+from brainmri.reporting.cases import CASES, cases
+from brainmri.reporting.documents import Block, Heading, Items, Picture, Table, Text
+from brainmri.reporting.formatting import number
 
 NOT_CLINICAL = "Not for clinical use. Nothing here has been tested for diagnosis."
+SHOWS_SCANS = "This page shows scans. With real data they are pictures of people: do not publish it."
 
 Metrics = Mapping[str, Any]
 
 
-def card(metrics: Mapping[str, Metrics], facts: pd.DataFrame, predictions: pd.DataFrame, plots: Path) -> list[Block]:
-    """Return the whole card.
+def card(
+    metrics: Mapping[str, Metrics],
+    facts: pd.DataFrame,
+    predictions: pd.DataFrame,
+    plots: Path,
+    picture: Path | None = None,
+) -> list[Block]:
+    """Return the whole card, cases first.
 
     Parameters
     ----------
@@ -31,18 +41,23 @@ def card(metrics: Mapping[str, Metrics], facts: pd.DataFrame, predictions: pd.Da
         `predictions.csv` of the evaluate stage.
     plots : Path
         Folder of the charts.
+    picture : Path, optional
+        The picture of the first cases, for a page that may show scans.
     """
     data, classify = metrics["data"], metrics["classify"]
     return [
         Heading("Model card: classes and tumour outlines of brain MRI slices", 1),
         Text(NOT_CLINICAL, strong=True),
+        *([Text(SHOWS_SCANS, strong=True)] if picture else []),
         *origin(data),
+        Heading("Cases"),
+        *first_cases(predictions, picture),
         Heading("At a glance"),
         *card_scores.at_a_glance(classify, plots),
         Heading("Intended use"),
         *intended_use(data),
         Heading("Data"),
-        *card_data.images(data, plots),
+        *card_data.images(data),
         *card_data.patients(data),
         *card_data.metadata(facts, plots),
         Heading("Twins and leaks"),
@@ -64,6 +79,39 @@ def card(metrics: Mapping[str, Metrics], facts: pd.DataFrame, predictions: pd.Da
     ]
 
 
+def first_cases(predictions: pd.DataFrame, picture: Path | None) -> list[Block]:
+    """Return three wrong and three right answers as a table; `picture` shows their scans, where these may be shown."""
+    found = cases(predictions)
+    rows = []
+    for case in found.itertuples():
+        outcome = "right" if case.label == case.predicted else "wrong"
+        abstained = ", abstained" if case.abstained else ""
+        rows.append([case.image_id, case.label, case.predicted, number(case.confidence), outcome + abstained])
+    alt = "Test scans, each with its label, the answer and its probability, as in the table"
+    return [
+        Text(_choice(predictions)),
+        Table("Cases", ["Image (pseudonym)", "Label", "Answer", "Probability of the answer", "Outcome"], rows),
+        *([Picture(picture, alt, "The scans of these cases, in the same order")] if picture else []),
+    ]
+
+
+def _choice(predictions: pd.DataFrame) -> str:
+    """Say how many answers are wrong, and which of them and of the right ones are shown."""
+    images, wrong = len(predictions), int((predictions["label"] != predictions["predicted"]).sum())
+    if wrong == 0:
+        first = f"None of the {images} answers on test images is wrong."
+    elif wrong <= CASES:
+        first = f"Of {images} answers on test images {wrong} {'is' if wrong == 1 else 'are'} wrong, and shown here."
+    else:
+        first = (
+            f"Of {images} answers on test images {wrong} are wrong: here are the {CASES} of the highest probability."
+        )
+    if wrong == images:
+        return f"{first} None is right."
+    middle = ", of the middle and of the highest" if images - wrong >= CASES else ""
+    return f"{first} Of the right ones, those of the lowest{middle} probability follow."
+
+
 def origin(data: Metrics) -> list[Block]:
     """Say what kind of data the figures are of."""
     if data["simulated"]:
@@ -71,9 +119,9 @@ def origin(data: Metrics) -> list[Block]:
     else:
         kind = f"Data: not simulated, source `{data['source']}`."
     read = (
-        "Figures in brackets are 95 % intervals, by bootstrap over what belongs together (patients, or groups of "
-        "look-alikes). Twin-free test images have no near-duplicate in training; neighbour-free ones have no slice "
-        "there either that looks like a neighbour of theirs."
+        "Figures in brackets are 95 % intervals, by bootstrap over units: what belongs together, so patients or groups "
+        "of look-alikes. Twin-free test images have no near-duplicate in training; neighbour-free ones have no slice "
+        "there either that looks like a neighbour of theirs. Parts of the test set with equal figures share a row."
     )
     return [Text(kind, strong=bool(data["simulated"])), Text(read)]
 
@@ -114,3 +162,45 @@ def limits(data: Metrics, classify: Metrics) -> list[Block]:
             "works, and no more."
         )
     return [Items(found)]
+
+
+def scans(summary: Path, preview: Path, evaluation: Path, segmentation: Path, segment: Metrics) -> list[Block]:
+    """Return the sections of the page with further pictures of scans.
+
+    Parameters
+    ----------
+    summary, evaluation, segmentation : Path
+        Folders that preprocess, evaluate and segment wrote.
+    preview : Path
+        The picture that augment drew.
+    segment : mapping
+        `scores.json` of the segment stage, an entry a method.
+    """
+    blocks: list[Block] = [
+        Heading("Pictures of scans"),
+        Heading("What the network sees", 3),
+        Picture(summary / "windows.png", "Slices of each class, one window of levels a picture", "Windows, by class"),
+        Heading("Twins", 3),
+        Picture(summary / "twins.png", "Pairs of near-duplicates side by side", "Twins found, with split and label"),
+        Heading("Variants", 3),
+        Picture(preview, "Training slices beside variants made of them", "Variants that the network trains on"),
+        Heading("Answers", 3),
+        Picture(
+            evaluation / "gallery.png",
+            "Test slices with their label and the predicted class, wrong answers first",
+            "Wrong answers, the most confident first, then right ones",
+        ),
+        Picture(
+            evaluation / "saliency.png",
+            "Test slices under a map of where the evidence for the predicted class lies, its peak in a square",
+            "Evidence for the predicted class",
+        ),
+        Heading("Outlines", 3),
+    ]
+    for method, found in segment.items():
+        path = segmentation / f"overlays-{method}.png"
+        if path.exists():
+            title = found.get("title", method)
+            alt = f"Test slices with the true outline and that of {title}, best to worst by Dice"
+            blocks.append(Picture(path, alt, f"{title}: prediction in orange, truth in blue"))
+    return [*blocks, Text(NOT_CLINICAL, strong=True)]

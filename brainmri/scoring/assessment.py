@@ -16,6 +16,8 @@ from brainmri.scoring.probabilities import ratio
 
 FEW_IMAGES = 30  # with fewer of a class its figures are shown with their interval, but claim nothing
 COVERAGES = (0.8, 0.9, 0.95, 1.0)
+# The parts of a test set that are scored and what they are called; each holds those after it.
+PARTS = {"whole": "whole test set", "twin_free": "twin-free", "neighbour_free": "neighbour-free"}
 
 
 def part_rows(table: pd.DataFrame) -> dict[str, np.ndarray]:

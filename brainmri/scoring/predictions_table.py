@@ -48,7 +48,7 @@ def class_numbers(labels: pd.Series, classes: Sequence[str]) -> np.ndarray:
     ArtifactError
         If a label is none of the classes.
     """
-    numbers: np.ndarray = pd.Index(classes, dtype=object).get_indexer(labels.astype(object))
+    numbers: np.ndarray = pd.Index(list(classes), dtype=object).get_indexer(labels.astype(object))
     if (numbers < 0).any():
         raise ArtifactError(
             f"labels: should each be one of {', '.join(classes)}, received {labels[numbers < 0].iloc[0]!r}; "

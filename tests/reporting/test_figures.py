@@ -12,9 +12,10 @@ EPOCHS = pd.DataFrame(
     {"epoch": [1, 2, 3], "loss": [1, 0.5, 0.2], "accuracy": [0.4, 0.6, 0.9],
      "val_loss": [1.1, 0.6, 0.7], "val_accuracy": [0.4, 0.7, 0.6]}
 )  # fmt: skip
+FEW = pd.DataFrame({"coverage": [0.5, 1], "risk": [0, 0.5]})
 BINS = pd.DataFrame(
     {"when": ["before", "before", "after", "after"], "low": [0, 0.5] * 2, "high": [0.5, 1] * 2,
-     "confidence": [np.nan, 0.9, np.nan, 0.8], "accuracy": [np.nan, 0.8] * 2, "count": [0, 5] * 2}
+     "confidence": [np.nan, 0.9, np.nan, 0.8], "accuracy": [np.nan, 0.8] * 2, "count": [0, 50] * 2}
 )  # fmt: skip
 SCORES = pd.DataFrame(
     [("classifier", "whole", "accuracy", 0.9, 0.8, 0.95), ("classifier", "whole", "macro F1", 0.8, 0.7, 0.9),
@@ -31,8 +32,9 @@ CHARTS = {
     "curves": lambda path: figures.curves(path, EPOCHS, "simulated data"),
     "confusion": lambda path: figures.confusion(path, {"whole": COUNTS, "twin-free": COUNTS}, ["a", "b"], "x"),
     "scores": lambda path: figures.scores(path, SCORES, "simulated data"),
-    "coverage_risk": lambda path: figures.coverage_risk(path, RISK, 0.8, 0.9, "simulated data"),
-    "no answers": lambda path: figures.coverage_risk(path, RISK, 0.0, None, "simulated data"),
+    "coverage_risk": lambda path: figures.coverage_risk(path, RISK, 100, 0.8, 0.9, "simulated data"),
+    "no answers": lambda path: figures.coverage_risk(path, RISK, 100, 0.0, None, "simulated data"),
+    "few answers": lambda path: figures.coverage_risk(path, FEW, 2, 1.0, 0.5, "simulated data"),
     "by_label": lambda path: figures.by_label(path, CURVE, "x", "y", "ROC", {"glioma": 0.5}, "simulated data"),
     "reliability": lambda path: figures.reliability(path, BINS, {"before": 0.2, "after": 0.1}, "x"),
     "histograms": lambda path: figures.histograms(path, LEVELS, ["glioma"], "simulated data"),
@@ -73,6 +75,39 @@ def test_the_chart_of_scores_shows_each_value_where_it_is(tmp_path, monkeypatch)
     assert [tick.get_text() for tick in left.get_yticklabels()] == ["classifier", "commonest class"]
     assert "simulated data" in [text.get_text() for text in kept[0].texts]
     plt.close(kept[0])
+
+
+def drawn(draw, path, monkeypatch):
+    """Return the figure that `draw` saves, open still."""
+    kept = []
+    with monkeypatch.context() as patch:
+        patch.setattr(plt, "close", kept.append)
+        draw(path)
+    return kept[0]
+
+
+def test_bins_of_few_images_are_left_out_and_counted_and_the_others_weighed(tmp_path, monkeypatch):
+    bins = pd.DataFrame(
+        {"when": "after", "low": [0, 0.4, 0.7], "high": [0.4, 0.7, 1], "confidence": [0.3, 0.6, 0.9],
+         "accuracy": [0.0, 0.5, 1.0], "count": [3, 10, 90]}
+    )  # fmt: skip
+    eces = {"before": 0.2, "after": 0.1}
+    figure = drawn(lambda path: figures.reliability(path, bins, eces, "x"), tmp_path / "a.png", monkeypatch)
+    top, bottom = figure.axes
+    line = top.lines[-1]
+    assert line.get_xdata().tolist() == [0.6, 0.9]
+    assert "3 of 103 images in bins left out" in line.get_label()
+    small, large = top.collections[-1].get_sizes()
+    assert small < large
+    assert bottom.lines[-1].get_ydata().tolist() == [3, 10, 90, 90]  # all bins are counted there
+    plt.close(figure)
+
+
+def test_the_risk_is_drawn_from_ten_images_on(tmp_path, monkeypatch):
+    table = pd.DataFrame({"coverage": [0.01, 0.09, 0.1, 1], "risk": [1, 0.2, 0.1, 0.05]})
+    figure = drawn(lambda path: figures.coverage_risk(path, table, 100, 0.5, 0.9, "x"), tmp_path / "a.png", monkeypatch)
+    assert figure.axes[0].lines[0].get_xdata().tolist() == [0.1, 1]
+    plt.close(figure)
 
 
 def test_outlines_lie_on_the_border_of_the_mask():

@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -96,6 +97,11 @@ def test_pointing_is_scored_on_images_with_a_tumour(evaluation):
     assert "notumor" not in set(rows["label"]) | set(rows["looked_for"])
     assert found["all"]["hits"] == rows["hit"].mean()
     assert 0 < found["all"]["chance"] < 0.2
+
+
+def test_the_first_cases_and_the_galleries_are_drawn(evaluation):
+    for name in ("cases.png", "gallery.png", "saliency.png"):
+        assert plt.imread(evaluation / name).std() > 0.01, name
 
 
 def test_without_saliency_no_pointing(classifier, processed, params, tmp_path):

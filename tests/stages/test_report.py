@@ -14,6 +14,7 @@ from conftest import tiny_params
 from brainmri.core.errors import ArtifactError
 from brainmri.core.params import check
 from brainmri.reporting import galleries
+from brainmri.reporting.cases import cases
 from stages import evaluate, probe, report, segment
 
 pytestmark = pytest.mark.slow
@@ -86,14 +87,21 @@ def test_the_card_has_the_figures_of_the_metrics_and_no_scan(found, tmp_path):
     assert "K-means inside the brain, on the grid" in card
     assert "U-Net: left out, because no masks." in card
     charts = re.findall(r"!\[[^\]]+\]\(\.\./plots/([^)]+)\)", card)
-    assert set(charts) == {path.name for path in (tmp_path / "plots").glob("*.png")}
+    assert set(charts) == {path.name for path in (tmp_path / "plots").glob("*.png")} - {"counts.png"}  # a table says it
+    shown = cases(pd.read_csv(tmp_path / "plots/predictions.csv"))
+    assert [
+        line.split(" | ")[0] for line in card.splitlines() if line.endswith(("wrong |", "right |", "abstained |"))
+    ] == [f"| {name}" for name in shown["image_id"]]
+    assert card.index("## Cases") < card.index("## At a glance")
+    assert "cases.png" not in card
 
 
 def test_the_page_holds_the_card_and_the_pictures_and_loads_nothing(found, tmp_path):
     write(found, tmp_path)
     page = (tmp_path / "page/index.html").read_text()
-    assert page.count("<img ") == page.count('<img src="data:image/png;base64,') == 11 + 7
-    assert "pictures of people: do not publish" in page
+    assert page.count("<img ") == page.count('<img src="data:image/png;base64,') == 10 + 8
+    assert page.index("pictures of people: do not publish") < page.index("The scans of these cases")
+    assert page.index("The scans of these cases") < page.index("At a glance</h2>")
     assert "://" not in page
     assert "<script" not in page
 
@@ -111,19 +119,3 @@ def test_a_missing_table_is_named(found, tmp_path):
 def test_the_report_needs_no_tensorflow():
     code = "import sys, stages.report; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-def test_twin_free_images_have_their_own_confusion():
-    table = pd.DataFrame(
-        {
-            "label": ["a", "a", "b"],
-            "predicted": ["a", "b", "b"],
-            "training_twin": [True, False, False],
-            "training_neighbour": [False, False, True],
-        }
-    )
-    found = report.confusions(table, ["a", "b"])
-    assert {name: counts.tolist() for name, counts in found.items()} == {
-        "whole": [[1, 1], [0, 1]], "twin-free": [[0, 1], [0, 1]],
-    }  # fmt: skip
-    assert list(report.confusions(table[:1], ["a", "b"])) == ["whole"]

@@ -1,15 +1,15 @@
 """The table behind the first chart: the classifier's scores beside those of the probes and of the commonest class."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-PARTS = ("whole", "twin_free", "neighbour_free")
+from brainmri.reporting.condense import distinct_parts
 
 
-def headline(classify: Mapping[str, Any], probes: Mapping[str, Any]) -> pd.DataFrame:
+def score_table(classify: Mapping[str, Any], probes: Mapping[str, Any]) -> pd.DataFrame:
     """Return one row a score: `who`, `part`, `metric`, `value`, and the ends `low` and `high` of what it may be.
 
     Parameters
@@ -23,26 +23,26 @@ def headline(classify: Mapping[str, Any], probes: Mapping[str, Any]) -> pd.DataF
     Returns
     -------
     DataFrame
-        `metric` is accuracy or macro F1. The last `who` always answers with the part's commonest class; it has no
-        ends (NaN).
+        `metric` is accuracy or macro F1. A part of the test set that is the same images as another stands once. The
+        last `who` always answers with the part's commonest class; it has no ends (NaN).
     """
-    rows = _parts("classifier", classify, classify["ci95"])
-    rows += _seeds(classify["repeats"]) if "repeats" in classify else []
+    parts = distinct_parts(classify)
+    rows = _scores("classifier", {part: classify[part] for part in parts}, classify["ci95"])
+    rows += _seeds(classify["repeats"], parts) if "repeats" in classify else []
     for name, found in probes.items():
         if isinstance(found, Mapping):
-            given = {part: found[part] for part in PARTS if "accuracy" in found.get(part, {})}
-            rows += _parts(
+            given = {part: found[part] for part in parts if "accuracy" in found.get(part, {})}
+            rows += _scores(
                 f"probe: {name.replace('_', ' ')}", given, {part: own["ci95"] for part, own in given.items()}
             )
-    rows += [row for part in PARTS if part in classify for row in _commonest(part, classify[part]["classes"])]
+    rows += [row for part in parts for row in _commonest(part, classify[part]["classes"])]
     return pd.DataFrame(rows, columns=["who", "part", "metric", "value", "low", "high"])
 
 
-def _parts(who: str, values: Mapping[str, Any], ends: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+def _scores(who: str, values: Mapping[str, Any], ends: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     return [
-        (who, part, metric, _named(values[part], metric), found.get("low"), found.get("high"))
-        for part in PARTS
-        if part in values
+        (who, part, metric, _named(own, metric), found.get("low"), found.get("high"))
+        for part, own in values.items()
         for metric in ("accuracy", "macro F1")
         if (found := _named(ends[part], metric)) is not None
     ]
@@ -55,9 +55,9 @@ def _named(scores: Mapping[str, Any], metric: str) -> Any:
     return scores["macro_f1"] if "macro_f1" in scores else scores["macro"]["f1"]
 
 
-def _seeds(repeats: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+def _seeds(repeats: Mapping[str, Any], parts: Sequence[str]) -> list[tuple[Any, ...]]:
     rows = []
-    for part in (name for name in PARTS if name in repeats):
+    for part in (name for name in parts if name in repeats):
         for metric in ("accuracy", "macro F1"):
             mean, sd = (_named(repeats[part][kind], metric) for kind in ("mean", "sd"))
             if mean is not None:
