@@ -21,7 +21,8 @@ from brainmri.core.manifest import read_manifest
 from brainmri.core.params import load
 from brainmri.phantom.simulated_set import simulate
 from brainmri.preprocessing import duplicates, known_patients
-from brainmri.preprocessing.images import ImageParams, decode, eight_bit, head, to_square, windowed
+from brainmri.preprocessing.images import ImageParams, decode, eight_bit, to_square
+from brainmri.preprocessing.scans import scan_of
 from brainmri.sources import local
 from stages import fetch
 
@@ -42,7 +43,7 @@ def gamma(picture: np.ndarray, exponent: float) -> np.ndarray:
 
 
 def window(picture: np.ndarray, channel: int) -> np.ndarray:
-    return windowed(picture, head(picture), WINDOWS)[..., channel]
+    return scan_of(picture, "L", WINDOWS).channels[..., channel]
 
 
 def padded(picture: np.ndarray, share: float) -> np.ndarray:

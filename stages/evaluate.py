@@ -79,7 +79,7 @@ def predict(classifier: Classifier, split: Split, rows: np.ndarray) -> Answers:
 def predictions(index: pd.DataFrame, probabilities: np.ndarray, classifier: Classifier) -> pd.DataFrame:
     """Return one row an image: who it is, its label, the predicted class, its probabilities, whether it is answered."""
     classes = classifier.classes
-    columns = ["image_id", "label", "unit", "group", "training_twin", "training_neighbour"]
+    columns = ["image_id", "label", "patient", "unit", "group", "training_twin", "training_neighbour"]
     table = index[columns].reset_index(drop=True)
     table.insert(2, "predicted", [classes[at] for at in probabilities.argmax(axis=1)])
     table["abstained"] = probabilities.max(axis=1) < classifier.abstain_below

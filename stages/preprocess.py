@@ -37,6 +37,9 @@ class Params(ImageParams):
     """Section `preprocess`: the image params, and what decides the splits."""
 
     seed: Seed
+    split: Literal["source", "patient"]
+    folds: Annotated[int, Field(ge=2, le=20)]
+    fold: Annotated[int, Field(ge=0)]
     val_fraction: Share
     test_fraction: Share
     duplicates: Literal["report", "drop", "drop_neighbours"]
@@ -50,6 +53,12 @@ class Params(ImageParams):
     def _twins_are_neighbours(self) -> Self:
         if self.neighbour_threshold > self.twin_threshold:
             raise ValueError(f"a neighbour_threshold up to the twin_threshold, here {self.twin_threshold}")
+        return self
+
+    @model_validator(mode="after")
+    def _fold_is_one_of_them(self) -> Self:
+        if self.fold >= self.folds:
+            raise ValueError(f"a fold below the number of folds, here {self.folds}")
         return self
 
     def image_params(self) -> dict[str, object]:
@@ -110,7 +119,7 @@ def find_patients(scans: Scans, params: Params) -> tuple[pd.DataFrame, pd.DataFr
     table, pairs = leakage.find(scans.table, thumbnails, scans.images, *limits)
     if params.known_patients:
         return known_patients.with_patients(table, thumbnails, known_patients.read_table()), pairs
-    return table.assign(recognised=False), pairs
+    return table.assign(recognised=False, known_fold=-1), pairs
 
 
 def assign_splits(
@@ -120,17 +129,29 @@ def assign_splits(
 
     Excluded images take part in the draw and leave after it, so that one more of them moves no other image.
     """
+    if params.split == "patient":
+        split, unit = splits.by_patient(table, params.val_fraction, params.folds, params.fold, rng)
+        table = table.assign(split=split, unit=unit)
+    else:
+        table = assign_by_source(table, params, rng)
+    table = leakage.mark(table)
+    table.loc[table["image_id"].isin(excluded), "split"] = leakage.EXCLUDED
+    table = leakage.drop(table, params.duplicates)
+    if params.split == "patient":
+        splits.require_apart(table)
+    return table
+
+
+def assign_by_source(table: pd.DataFrame, params: Params, rng: np.random.Generator) -> pd.DataFrame:
+    """Return the table with `split` and `unit`, drawn set by set."""
     table = table.copy()
     start = 0
     for _, rows in table.groupby("set"):
-        split, unit = splits.assign(rows, params.val_fraction, params.test_fraction, rng)
+        split, unit = splits.by_source(rows, params.val_fraction, params.test_fraction, rng)
         table.loc[rows.index, "split"] = split
         table.loc[rows.index, "unit"] = unit + start  # units of different sets are different
         start += int(unit.max()) + 1
-    table["unit"] = table["unit"].astype(int)
-    table = leakage.mark(table)
-    table.loc[table["image_id"].isin(excluded), "split"] = leakage.EXCLUDED
-    return leakage.drop(table, params.duplicates)
+    return table.astype({"unit": int})
 
 
 def excluded_counts(manifest: pd.DataFrame, excluded: dict[str, str]) -> dict[str, dict[str, int]]:
@@ -169,8 +190,8 @@ def write_summary(
             "unreadable": scans.bad.to_dict("records"),
             "excluded": excluded,
             "own_window": int((table["window_low"] < table["window_high"]).sum()),
-            "patients": known_patients.counts(table),
             "masked": {name: int(table["has_mask"][table["split"] == name].sum()) for name in ("train", "val", "test")},
+            "patients": leakage.patients(table),
             "twins": leakage.summary(table, pairs),
         },
     )

@@ -5,7 +5,7 @@ image_id, label, set, patient  as in the manifest
 number, plane, file_bytes      as in the manifest
 group                          images that are twins of one another share a group, across all splits
 neighbour_group                the same for images that look like neighbouring slices of one patient, twins among them
-unit                           what was kept together when splits were drawn: patient, block or group of neighbours
+unit                           what was kept together when splits were drawn: a patient, or a group of neighbours
 mask_row                       row in `masks.npy`; -1 where the image has no mask
 mode, height_px, width_px      of the file
 voxel_row_mm, voxel_col_mm     on the square grid; empty where the file does not tell

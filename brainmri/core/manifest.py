@@ -9,7 +9,7 @@ shard                    the zip file in `data/raw` that holds it
 label                    class name; empty where the source gives none
 split                    `train`, `val` or `test` as the source says; empty where it says nothing
 patient                  pseudonym; empty where unknown
-number                   position in a numbered series (neighbours are likely one patient); -1 where there is none
+number                   position in a numbered series (it tells no patient); -1 where there is none
 plane                    `axial`, `coronal`, `sagittal`, or empty
 voxel_row_mm, voxel_col_mm  distance between rows and between columns; empty where the file does not tell
 mask_path, mask_sha256, mask_shard  the tumour mask of the image, stored beside it; empty where there is none

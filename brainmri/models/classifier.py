@@ -1,4 +1,4 @@
-"""How a scan gets its answer: a trained model together with the preprocessing and calibration it was trained with."""
+"""A trained classifier with the preprocessing and calibration it was trained with, and what it says of images."""
 
 from dataclasses import dataclass
 from pathlib import Path

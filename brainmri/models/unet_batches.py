@@ -10,7 +10,6 @@ from brainmri.core.errors import InputError
 from brainmri.core.index import Split
 from brainmri.core.labels import NO_TUMOUR
 from brainmri.preprocessing.augmentation import VariationParams, draw, matrix, vary
-from brainmri.preprocessing.splits import MARGIN
 
 
 @dataclass(frozen=True)
@@ -20,7 +19,6 @@ class Pair:
     split: Split
     row: int
     mask_row: int  # -1: none
-    number: int  # of the slice in its source, -1 where there is none or its patient is named
     unit: int  # what was kept together when splits were drawn
 
     def image(self) -> np.ndarray:
@@ -45,8 +43,7 @@ def clear(split: Split) -> list[Pair]:
 
 
 def _pairs(split: Split, chosen: np.ndarray) -> list[Pair]:
-    table = split.index.assign(number=split.index["number"].where(split.index["patient"] == "", -1))
-    columns = (table[name].to_numpy(int)[chosen].tolist() for name in ("mask_row", "number", "unit"))
+    columns = (split.index[name].to_numpy(int)[chosen].tolist() for name in ("mask_row", "unit"))
     return [Pair(split, *facts) for facts in zip(np.flatnonzero(chosen).tolist(), *columns, strict=True)]
 
 
@@ -59,8 +56,7 @@ def folds(pairs: Sequence[Pair], count: int) -> list[tuple[list[Pair], list[Pair
     Returns
     -------
     list of pair of list
-        For each part what to learn from and what to check on. Numbered slices within `splits.MARGIN` of what is
-        checked on are not learnt from: they may be of the same patient.
+        For each part what to learn from and what to check on.
 
     Raises
     ------
@@ -70,19 +66,15 @@ def folds(pairs: Sequence[Pair], count: int) -> list[tuple[list[Pair], list[Pair
     units = np.unique([pair.unit for pair in pairs])
     if len(units) < count:
         raise InputError(
-            f"train_unet.folds: should be at most the patients or blocks with a mask, {len(units)}, received {count}"
+            f"train_unet.folds: should be at most the patients or groups of look-alikes with a mask, {len(units)}, "
+            f"received {count}"
         )
     result = []
     for part in (units[start::count] for start in range(count)):
         checked = [pair for pair in pairs if pair.unit in part]
-        numbers = np.array([pair.number for pair in checked if pair.number >= 0])
-        learnt = [pair for pair in pairs if pair.unit not in part and _is_far(pair, numbers)]
+        learnt = [pair for pair in pairs if pair.unit not in part]
         result.append((learnt, checked))
     return result
-
-
-def _is_far(pair: Pair, numbers: np.ndarray) -> bool:
-    return pair.number < 0 or not (np.abs(numbers - pair.number) <= MARGIN).any()
 
 
 def vary_pair(image: np.ndarray, mask: np.ndarray, row: Mapping[str, float]) -> tuple[np.ndarray, np.ndarray]:

@@ -163,40 +163,17 @@ def with_patients(table: pd.DataFrame, thumbnails: np.ndarray, known: pd.DataFra
     Returns
     -------
     DataFrame, N rows
-        With the column `recognised` besides: whether the patient is of here and not the source's own.
+        With the columns `recognised` (whether the patient is of here and not the source's own) and `known_fold` (the
+        table's own fold of such a patient, from 1; -1 elsewhere) besides.
     """
     unknown = table["patient"] == ""
     if not unknown.any():
-        return table.assign(recognised=False)
+        return table.assign(recognised=False, known_fold=-1)
     patient = table["patient"].copy()
     patient[unknown] = recognise(thumbnails[unknown.to_numpy()], known)["patient"].to_numpy()
     of_group = patient.where(patient != "").groupby([table["group"], table["label"]])  # empty ones do not count
     shared = of_group.transform("first").where(of_group.transform("nunique") == 1, "")
     patient = patient.where(patient != "", shared)
-    return table.assign(patient=patient, recognised=unknown & (patient != ""))
-
-
-def counts(table: pd.DataFrame) -> dict[str, dict[str, int]]:
-    """Count patients by split.
-
-    Parameters
-    ----------
-    table : DataFrame
-        Columns split, patient, recognised.
-
-    Returns
-    -------
-    dict
-        Of each split `known` (patients), `seen_in_training` (those of them with an image in `train`), `recognised`
-        (images whose patient was found by `with_patients`) and `images_without` (a known patient).
-    """
-    patients = {str(split): set(own) - {""} for split, own in table.groupby("split")["patient"]}
-    return {
-        split: {
-            "known": len(own),
-            "seen_in_training": len(own & patients.get("train", set())),
-            "recognised": int((table["recognised"] & (table["split"] == split)).sum()),
-            "images_without": int(((table["patient"] == "") & (table["split"] == split)).sum()),
-        }
-        for split, own in patients.items()
-    }
+    recognised = unknown & (patient != "")
+    folds = patient.map(known.groupby("patient")["fold"].first()).where(recognised, -1).fillna(-1)
+    return table.assign(patient=patient, recognised=recognised, known_fold=folds.astype(int))

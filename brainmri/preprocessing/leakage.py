@@ -13,7 +13,7 @@ import pandas as pd
 from brainmri.core.errors import InputError
 from brainmri.preprocessing import duplicates
 
-DROPPED, EXCLUDED = "dropped", "excluded"  # values of `split` beside train, val, test and `splits.LEFT_OUT`
+DROPPED, EXCLUDED = "dropped", "excluded"  # values of `split` beside train, val and test
 COPY_OF_TEST, COPY_OF_VAL, NEIGHBOUR = "copy of test", "copy of validation", "neighbour"
 
 
@@ -122,6 +122,26 @@ def conflicts(table: pd.DataFrame) -> pd.DataFrame:
     mixed = labelled.groupby("group")["label"].transform("nunique") > 1
     columns = ["group", "image_id", "set", "split", "label"]
     return labelled[mixed].sort_values(["group", "image_id"])[columns]
+
+
+def patients(table: pd.DataFrame) -> dict[str, dict[str, int]]:
+    """Return of train, val and test how many patients are known, and how many images are of nobody that is known.
+
+    `recognised` counts the images whose patient the source did not name (`known_patients`). Of test also
+    `seen_in_training`: how many of its known patients have images in train or val as well.
+    """
+    who = {name: table["patient"][table["split"] == name] for name in ("train", "val", "test")}
+    known = {name: set(patient) - {""} for name, patient in who.items()}
+    found = {
+        name: {
+            "known": len(known[name]),
+            "recognised": int(table["recognised"][patient.index].sum()),
+            "images_without": int((patient == "").sum()),
+        }
+        for name, patient in who.items()
+    }
+    found["test"]["seen_in_training"] = len(known["test"] & (known["train"] | known["val"]))
+    return found
 
 
 def summary(table: pd.DataFrame, pairs: pd.DataFrame) -> dict[str, Any]:

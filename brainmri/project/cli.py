@@ -137,6 +137,14 @@ def sweep(args: argparse.Namespace) -> None:
     require_all(trials, args.out)
 
 
+def pool(args: argparse.Namespace) -> None:
+    """Pool the folds of a cross-validation, and say what they come to."""
+    # Here and not at the top: DVC and pandas take a second to import.
+    from brainmri.project import cross_validation
+
+    print(cross_validation.as_text(cross_validation.pool(args.root, args.runs, args.seed, args.bootstrap, args.out)))
+
+
 def suspects(args: argparse.Namespace) -> None:
     """Write and count the labels that may be wrong, and say what can be done with them."""
     # Here and not at the top: pandas and scikit-learn take a second to import.
@@ -265,6 +273,12 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("grid", help="such as 'train.dropout=0,0.2 train.learning_rate=0.001,0.002'")
     command.add_argument("--out", type=Path, default=InProject("sweep"), help="folder to write (default: sweep)")
     command.set_defaults(run=sweep)
+    command = commands.add_parser("pool", help="score the folds of a cross-validation as one, out of fold")
+    command.add_argument("runs", nargs="+", metavar="REV", help="one a fold: commit, branch, tag or DVC experiment")
+    command.add_argument("--out", type=Path, default=Path("pooled"), help="folder to write (default: pooled)")
+    command.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
+    command.add_argument("--bootstrap", type=int, default=1000, help="resamples (default: 1000)")
+    command.set_defaults(run=pool)
     command = commands.add_parser("suspects", help="list the training labels that may be wrong")
     command.add_argument("processed", type=Path, help="folder that preprocess wrote, such as data/processed")
     command.add_argument("out", type=Path, help="folder to write; it holds scans")

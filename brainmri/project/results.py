@@ -19,6 +19,7 @@ from brainmri.segmentation.methods import METHODS
 
 METRICS = ("data", "probe", "classify", "segment")
 PARTS = {**assessment.PARTS, "whole": "all"}  # the columns are narrow
+TEST_PATIENTS = ("known", "seen_in_training", "images_without")
 PROBES = ("Nearest neighbour", "Metadata alone")
 BEGIN, END = "<!-- results: made by `brainmri readme` -->", "<!-- /results -->"
 
@@ -60,16 +61,18 @@ def record(root: Path, name: str, command: str, out: Path) -> None:
     params = read_yaml(root / "params.yaml")
     local = params["fetch"]["local"]
     params["fetch"]["local"] = {key: value and PurePath(value).name for key, value in local.items()}  # no private paths
+    metrics = {part: read_json(root / f"metrics/{part}.json") for part in METRICS}
     write_json(
         out,
         {
             "name": name,
             "command": command,
             "commit": git(root, "rev-parse", "HEAD"),
+            "test_patients": {key: metrics["data"]["patients"]["test"][key] for key in TEST_PATIENTS},
             "params": params,
             "versions": read_json(root / "models/classifier/versions.json"),
             "machine": processor(),
-            "metrics": {part: read_json(root / f"metrics/{part}.json") for part in METRICS},
+            "metrics": metrics,
         },
     )
 

@@ -28,7 +28,7 @@ Metrics = Mapping[str, Any]
 
 def images(data: Metrics) -> list[Block]:
     """Return how many images there are of which class in which split, and what was left out."""
-    names = [name for name in ("train", "val", "test", "dropped", "left out") if name in data["images"]]
+    names = [name for name in ("train", "val", "test", "dropped") if name in data["images"]]
     labels = sorted({label for name in names for label in data["images"][name]})
     rows = [
         [
@@ -55,6 +55,25 @@ def images(data: Metrics) -> list[Block]:
         Table("Images by split and class", ["Split", *labels, "All", "With a tumour mask file"], rows),
         Items(facts),
     ]
+
+
+def patients(data: Metrics) -> list[Block]:
+    """Return how many patients each split knows, and whether those tested were in training too."""
+    found, test = data["patients"], data["patients"]["test"]
+    rows = [[name, str(found[name]["known"]), str(found[name]["images_without"])] for name in ("train", "val", "test")]
+    if test["seen_in_training"]:
+        said = (
+            f"Of the {test['known']} known test patients {test['seen_in_training']} are in training or validation too."
+        )
+    elif test["known"]:
+        said = f"None of the {_counted(test['known'], 'known test patient')} is in training or validation."
+    else:
+        said = "No test patient is known."
+    if test["images_without"]:
+        said += (
+            f" {_counted(test['images_without'], 'test image')} without a known patient may be of people in training."
+        )
+    return [Table("Patients", ["Split", "Known patients", "Images without a known patient"], rows), Text(said)]
 
 
 def metadata(facts: pd.DataFrame, plots: Path) -> list[Block]:

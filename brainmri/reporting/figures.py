@@ -209,7 +209,7 @@ def histograms(path: Path, table: pd.DataFrame, classes: list[str], note: str) -
 
 def counts(path: Path, images: dict[str, dict[str, int]], classes: list[str], note: str) -> None:
     """Draw how many images of each class every split has, and what was taken out."""
-    splits = [name for name in ("train", "val", "test", "dropped", "left out") if name in images]
+    splits = [name for name in ("train", "val", "test", "dropped") if name in images]
     figure, axis = plt.subplots(figsize=(6.4, 3.4))
     left = np.zeros(len(splits))
     labels = [*classes, *(["unlabelled"] if any("unlabelled" in images[name] for name in splits) else [])]

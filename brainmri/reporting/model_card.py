@@ -59,6 +59,7 @@ def card(
         *intended_use(data),
         Heading("Data"),
         *card_data.images(data),
+        *card_data.patients(data),
         *card_data.metadata(facts, plots),
         Heading("Twins and leaks"),
         *card_data.twins(data),

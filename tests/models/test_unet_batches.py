@@ -113,7 +113,7 @@ def mixed():
     """Four masked rows, and of six without a mask four that are labelled as free of tumour; an image shows its row."""
     index = pd.DataFrame({"mask_row": [0, -1, 1, -1, -1, 2, -1, -1, -1, 3], "label": ["", *["notumor"] * 2] * 3 + [""]})
     images = np.full((10, 8, 8, 1), np.arange(10)[:, None, None, None], np.uint8)
-    return Split(index.assign(patient="", number=-1, unit=0), images, np.ones((4, 8, 8), np.uint8))
+    return Split(index.assign(unit=0), images, np.ones((4, 8, 8), np.uint8))
 
 
 def joined(split, joining):
@@ -158,34 +158,29 @@ def test_without_any_the_order_is_as_it_was(mixed):
     np.testing.assert_array_equal(np.sort(numbers(without)[0]), [0, 2, 5, 9])
 
 
-def numbered(split, units, patient=""):
-    """Return ten pairs a unit, whose slices are numbered through."""
-    return [Pair(split, 0, 0, -1 if patient else at, at // 10) for at in range(10 * units)]
+def ten_each(split, units):
+    """Return ten pairs a unit."""
+    return [Pair(split, 0, 0, at // 10) for at in range(10 * units)]
 
 
 def test_folds_deal_out_whole_units_in_turn(mixed):
-    parts = folds(numbered(mixed, 7, "named"), 3)
+    parts = folds(ten_each(mixed, 7), 3)
     assert [sorted({pair.unit for pair in checked}) for _, checked in parts] == [[0, 3, 6], [1, 4], [2, 5]]
     for learnt, checked in parts:
         assert len(learnt) + len(checked) == 70
         assert not {pair.unit for pair in learnt} & {pair.unit for pair in checked}
 
 
-def test_slices_numbered_near_those_checked_on_are_not_learnt_from(mixed):
-    blocks = [Pair(mixed, 0, 0, at, at // 50) for at in range(200)]
-    (first, checked), (second, _) = folds(blocks, 2)
-    assert [pair.number for pair in checked] == [*range(50), *range(100, 150)]
-    assert [pair.number for pair in first] == [*range(63, 87), *range(163, 200)]  # 13 slices each side are left out
-    assert [pair.number for pair in second] == [*range(37), *range(113, 137)]
-
-
 def test_more_folds_than_units_are_refused(mixed):
-    with pytest.raises(InputError, match=r"train_unet.folds: .* patients or blocks with a mask, 2, received 3"):
-        folds(numbered(mixed, 2), 3)
+    with pytest.raises(
+        InputError, match=r"train_unet.folds: .* patients or groups of look-alikes with a mask, 2, received 3"
+    ):
+        folds(ten_each(mixed, 2), 3)
 
 
-def test_a_named_patients_slices_have_no_number(mixed):
-    named = Split(mixed.index.assign(patient="p", number=5), mixed.images, mixed.masks)
-    assert {pair.number for pair in masked(named)} == {-1}
-    unnamed = Split(mixed.index.assign(number=5), mixed.images, mixed.masks)
-    assert {pair.number for pair in masked(unnamed)} == {5}
+def test_a_pair_is_of_the_unit_of_its_row(mixed):
+    numbered = Split(mixed.index.assign(unit=np.arange(10) // 4, number=np.arange(10)), mixed.images, mixed.masks)
+    assert [pair.unit for pair in masked(numbered)] == [0, 0, 1, 2]
+    (learnt, checked), _ = folds(masked(numbered), 2)
+    assert [pair.unit for pair in checked] == [0, 0, 2]
+    assert [pair.unit for pair in learnt] == [1]  # next in number to those checked on, and of another unit

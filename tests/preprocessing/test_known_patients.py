@@ -10,7 +10,8 @@ import pytest
 from brainmri.core.params import check
 from brainmri.phantom import simulated_set
 from brainmri.preprocessing import duplicates, known_patients
-from brainmri.preprocessing.images import ImageParams, head, to_square, windowed
+from brainmri.preprocessing.images import ImageParams, to_square
+from brainmri.preprocessing.scans import scan_of
 
 WINDOWS = ImageParams(size=128, fit="pad", window_source="percentile", windows=[[1, 99], [1, 75], [50, 99.8]])
 SECTION = {"patients": {"train": 8, "test": 4}, "slices": 3, "size": [208, 256], "jpeg_quality": [80, 95], "twins": 0}
@@ -50,7 +51,7 @@ CHANGES = {
     "larger": lambda picture: cv2.resize(picture, (333, 333), interpolation=cv2.INTER_CUBIC),
     "brighter": lambda picture: np.rint(255 * (picture / 255) ** 0.7).astype(np.uint8),
     "darker": lambda picture: np.rint(255 * (picture / 255) ** 1.4).astype(np.uint8),
-    "the dark window": lambda picture: windowed(picture, head(picture), WINDOWS)[..., 1],
+    "the dark window": lambda picture: scan_of(picture, "L", WINDOWS).channels[..., 1],
     "several": lambda picture: jpeg(cv2.resize(picture[:, ::-1], (199, 199)), 60),
 }
 
@@ -143,12 +144,13 @@ def test_patients_are_filled_in_where_they_are_empty():
     given = known_patients.with_patients(index(patient=["own", "", ""]), small, known())
     assert given["patient"].tolist() == ["own", known().at[1, "patient"], ""]
     assert given["recognised"].tolist() == [False, True, False]
+    assert given["known_fold"].tolist() == [-1, known().at[1, "fold"], -1]
 
 
 def test_where_every_patient_is_named_nothing_is_looked_for():
     named = index(patient=["a", "b", "c"])
     given = known_patients.with_patients(named, thumbnails(simulated(1)[0][:3]), known())
-    pd.testing.assert_frame_equal(given, named.assign(recognised=False))
+    pd.testing.assert_frame_equal(given, named.assign(recognised=False, known_fold=-1))
 
 
 @pytest.mark.parametrize(
@@ -165,11 +167,3 @@ def test_a_group_of_twins_shares_its_patient(label, patient, given):
     table = known_patients.with_patients(index(label=label, patient=patient, group=0), small, known())
     names = {"first": known().at[0, "patient"]}
     assert table["patient"].tolist() == [names.get(name, name) for name in given]
-
-
-def test_patients_are_counted_by_split():
-    table = index(patient=["a", "a", ""], split=["train", "test", "test"]).assign(recognised=[False, True, False])
-    assert known_patients.counts(table) == {
-        "test": {"known": 1, "seen_in_training": 1, "recognised": 1, "images_without": 1},
-        "train": {"known": 1, "seen_in_training": 1, "recognised": 0, "images_without": 0},
-    }

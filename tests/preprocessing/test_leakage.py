@@ -144,3 +144,18 @@ def test_neighbours_are_wider_than_twins():
     assert len(pairs) == 0
     assert found["group"].nunique() == 3
     assert found["neighbour_group"].tolist() == [0, 0, 1]
+
+
+def test_patients_are_counted_by_split():
+    table = pd.DataFrame(
+        {
+            "patient": ["a", "b", "a", "b", "c", ""],
+            "split": ["train", "val", "test", "test", "test", "test"],
+            "recognised": [False, False, True, False, False, False],
+        }
+    )
+    assert leakage.patients(table) == {
+        "train": {"known": 1, "recognised": 0, "images_without": 0},
+        "val": {"known": 1, "recognised": 0, "images_without": 0},
+        "test": {"known": 3, "recognised": 1, "images_without": 1, "seen_in_training": 2},
+    }

@@ -158,3 +158,17 @@ def test_a_run_whose_code_or_table_was_changed_is_not_recorded(tmp_path, name):
     (tmp_path / name).write_text("b\n")
     with pytest.raises(ArtifactError, match=f"code should be committed .* {name}"):
         results.record(tmp_path, "a", "dvc repro", tmp_path / "out.json")
+
+
+def test_a_recorded_run_says_whether_its_test_patients_were_learnt_from(tmp_path, monkeypatch):
+    monkeypatch.setattr(results.lock, "out_problems", lambda root: [])
+    monkeypatch.setattr(results, "git", lambda root, *words: "" if words[0] == "status" else "0123")
+    (tmp_path / "params.yaml").write_text("fetch: {local: {classes: null}}\n")
+    test = {"known": 9, "images_without": 4, "seen_in_training": 2}
+    for name in results.METRICS:
+        (tmp_path / "metrics").mkdir(exist_ok=True)
+        (tmp_path / f"metrics/{name}.json").write_text(json.dumps({"patients": {"test": {**test, "more": 1}}}))
+    (tmp_path / "models/classifier").mkdir(parents=True)
+    (tmp_path / "models/classifier/versions.json").write_text("{}")
+    results.record(tmp_path, "a", "dvc repro", tmp_path / "a.json")
+    assert json.loads((tmp_path / "a.json").read_text())["test_patients"] == test

@@ -9,11 +9,11 @@ import pytest
 from first_stages import params, summary
 
 from brainmri.core import manifest
-from brainmri.core.errors import InputError, ParamsError
+from brainmri.core.errors import ArtifactError, InputError, ParamsError
 from brainmri.core.files import write_table
 from brainmri.core.index import COLUMNS, read_split
 from brainmri.core.shards import read_images
-from brainmri.preprocessing import duplicates, known_patients
+from brainmri.preprocessing import duplicates, known_patients, splits
 from brainmri.preprocessing.scans import read_scan
 from stages import preprocess
 
@@ -102,6 +102,92 @@ def known_slices(raw, patients):
     return known_patients.table_of(facts, small, "known-")
 
 
+def test_the_summary_says_whose_images_are_in_each_split(raw, processed, tmp_path):
+    found = summary(processed)["patients"]
+    assert found["train"]["known"] + found["val"]["known"] == 24
+    assert found["test"] == {"known": 8, "recognised": 0, "images_without": 0, "seen_in_training": 0}
+    copy = with_manifest(raw, tmp_path, lambda table: table["patient"].replace("p0001", ""))
+    run(params(duplicates="report", known_patients=False), copy, tmp_path / "out")
+    told = summary(tmp_path / "out")["patients"]
+    assert told["test"] == {"known": 7, "recognised": 0, "images_without": 2, "seen_in_training": 0}
+    assert told["train"]["images_without"] == told["val"]["images_without"] == 0
+
+
+def with_manifest(raw, tmp_path, patient):
+    """Copy the stored set and give its images other patients."""
+    copy = tmp_path / "raw"
+    shutil.copytree(raw, copy)
+    table = manifest.read_manifest(copy)
+    table.assign(patient=patient(table)).to_csv(copy / "manifest.csv", index=False)
+    return copy
+
+
+def test_a_test_patient_who_is_learnt_from_too_is_counted(raw, tmp_path):
+    first = {"train": "train_glioma_4.png", "test": "test_pituitary_0.png"}
+    copy = with_manifest(
+        raw, tmp_path, lambda table: table["patient"].where(~table["path"].isin(first.values()), "both")
+    )
+    run(params(), copy, tmp_path / "out")
+    assert summary(tmp_path / "out")["patients"]["test"] == {
+        "known": 9,
+        "recognised": 0,
+        "images_without": 0,
+        "seen_in_training": 1,
+    }
+
+
+def by_patient(raw, place, fold):
+    run(params(split="patient", folds=4, fold=fold), raw, place / str(fold))
+    return {name: read_split(place / str(fold) / name).index for name in ("train", "val", "test")}
+
+
+@pytest.mark.slow
+def test_by_patient_each_image_is_tested_in_one_fold_and_nobody_is_in_two_parts(raw, tmp_path):
+    tested = []
+    for fold in range(4):
+        parts = by_patient(raw, tmp_path, fold)
+        joined = pd.concat([index.assign(split=name) for name, index in parts.items()])
+        assert sorted(joined["image_id"]) == sorted(manifest.read_manifest(raw)["image_id"])  # and none is dropped
+        for key in ("patient", "group", "unit"):
+            assert (joined.groupby(key)["split"].nunique() == 1).all()
+        told = summary(tmp_path / str(fold))
+        assert told["patients"]["test"]["seen_in_training"] == 0
+        assert set(told["images"]["test"]) == set(told["classes"])
+        assert told["twins"]["test_with_training_twin"] == {}
+        tested += parts["test"]["image_id"].tolist()
+    assert sorted(tested) == sorted(manifest.read_manifest(raw)["image_id"])
+
+
+def test_a_fold_run_twice_has_the_same_bytes(raw, tmp_path):
+    for place in (tmp_path / "one", tmp_path / "two"):
+        place.mkdir()
+        by_patient(raw, place, 1)
+    for name in ("train", "val", "test", "summary"):
+        for path in (tmp_path / "one/1" / name).iterdir():
+            assert path.read_bytes() == (tmp_path / "two/1" / name / path.name).read_bytes(), path.name
+
+
+def test_a_split_that_divides_a_patient_is_refused(raw, tmp_path, monkeypatch):
+    drawn = splits.by_patient
+
+    def divided(table, *args):
+        split, unit = drawn(table, *args)
+        split.loc[split.index[split == "train"][0]] = "test"
+        return split, unit
+
+    monkeypatch.setattr(splits, "by_patient", divided)
+    with pytest.raises(
+        ArtifactError, match=r"nobody should stand in two parts, received patient p\d{4} in test and train"
+    ):
+        by_patient(raw, tmp_path, 0)
+    assert not (tmp_path / "0").exists()
+
+
+def test_a_fold_that_there_is_not_is_refused():
+    with pytest.raises(ParamsError, match="a fold below the number of folds, here 3"):
+        params(split="patient", folds=3, fold=3)
+
+
 def test_two_runs_write_the_same_bytes(raw, processed, tmp_path):
     run(params(), raw, tmp_path / "out")
     files = sorted(path.relative_to(processed) for path in processed.rglob("*") if path.is_file())
@@ -138,7 +224,6 @@ def test_twins_are_told_of_images_whose_split_is_drawn_too(raw, tmp_path):
 @pytest.fixture
 def with_bad_images(raw, tmp_path):
     """The stored set with two rows whose bytes are no images."""
-
     copy = tmp_path / "raw"
     shutil.copytree(raw, copy)
     table = manifest.read_manifest(copy)

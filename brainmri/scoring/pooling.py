@@ -1,0 +1,102 @@
+"""Cross-validation: the predictions of every fold as one out-of-fold table, and what it says of the classifier.
+
+The tables are `predictions.csv` of the evaluate stage, one a fold: each image is answered for by the network that has
+learnt from nobody of its fold.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from brainmri.core.errors import InputError
+from brainmri.scoring import assessment, scores
+from brainmri.scoring.predictions_table import Answers, read_answers
+from brainmri.scoring.probabilities import class_names
+
+NEEDED = ("image_id", "label", "predicted", "patient", "unit")
+
+
+def pool(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return the rows of all folds as one table, with `fold`, counted from 0, in front.
+
+    Parameters
+    ----------
+    tables : sequence of DataFrame
+        One a fold, with the columns `NEEDED` and `p_<class>`; `patient` is empty where it is not known. `unit` is what
+        was kept together, and the same number means the same unit in all of them, as in folds of one draw.
+
+    Raises
+    ------
+    InputError
+        If a column is missing, the classes differ, or an image, a patient or a unit is in the test part of two folds.
+    """
+    for table in tables:
+        lacking = sorted(set(NEEDED) - set(table.columns))
+        if lacking:
+            raise InputError(
+                f"pool: predictions should have the columns {list(NEEDED)}, received none called {lacking}; run "
+                "`dvc repro` with this version"
+            )
+    classes = [class_names(table) for table in tables]
+    if any(names != classes[0] for names in classes):
+        raise InputError(f"pool: folds should be of the same classes, received {classes}; pool runs of one set")
+    pooled = pd.concat([table.assign(fold=at) for at, table in enumerate(tables)], ignore_index=True)
+    _require_apart(pooled)
+    return pooled[["fold", *(name for name in pooled if name != "fold")]]
+
+
+def _require_apart(pooled: pd.DataFrame) -> None:
+    twice = pooled["image_id"][pooled["image_id"].duplicated()]
+    if len(twice):
+        raise InputError(
+            f"pool: each image should be tested in one fold, received {len(twice)} again, such as {twice.iloc[0]}; "
+            "give each fold once"
+        )
+    for column in ("patient", "unit"):
+        rows = pooled[pooled[column].astype(str) != ""]
+        shared = rows.groupby(column)["fold"].nunique() > 1
+        if shared.any():
+            raise InputError(
+                f"pool: each {column} should be tested in one fold, received {shared.sum()} in several, such as "
+                f"{column} {shared.idxmax()}; pool the folds of one draw"
+            )
+
+
+def score(pooled: pd.DataFrame, seed: int, resamples: int) -> dict[str, Any]:
+    """Score an out-of-fold table as the evaluate stage scores a test set, and tell the spread from fold to fold.
+
+    Returns
+    -------
+    dict
+        `folds`, their number; `whole` as in `assessment.scored`, and `ci95` beside it, by resampling units, which are
+        patients where they are known; `patients` as in `assessment.patients`, where any is known; `test_patients`:
+        `known`, and the `images_without` a known one; and `by_fold`: `runs`, their `mean` and `sd` (n - 1) of accuracy,
+        ECE and macro F1. The mean weighs folds alike, `whole` weighs images alike.
+    """
+    answers, patient = read_answers(pooled, class_names(pooled)), pooled["patient"].to_numpy(str)
+    found: dict[str, Any] = {
+        "folds": pooled["fold"].nunique(),
+        "whole": assessment.scored(answers),
+        "ci95": assessment.bounds(answers, seed, resamples),
+        "test_patients": {"known": len(set(patient) - {""}), "images_without": int((patient == "").sum())},
+        "by_fold": _by_fold(answers, pooled["fold"].to_numpy()),
+    }
+    if by_patient := assessment.patients(answers, patient, seed, resamples):
+        found["patients"] = by_patient
+    return found
+
+
+def _by_fold(answers: Answers, fold: np.ndarray) -> dict[str, Any]:
+    each = [assessment.scored(answers.part(fold == number)) for number in np.unique(fold)]
+    runs = pd.DataFrame(
+        [{"accuracy": own["accuracy"], "ece": own["ece"], "macro.f1": own["macro"]["f1"]} for own in each]
+    )
+    sizes = [{"images": own["images"], "units": own["units"]} for own in each]
+    rows = zip(sizes, runs.to_dict("records"), strict=True)
+    return {
+        "runs": {str(at): size | scores.nested(row) for at, (size, row) in enumerate(rows)},
+        "mean": scores.nested(runs.mean().to_dict()),
+        "sd": scores.nested(runs.std(ddof=1).to_dict()),
+    }
