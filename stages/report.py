@@ -2,10 +2,10 @@
 
 Reads `data/raw/summary.json`, the tables and the summary of `data/processed`, `data/probes/scores.json`,
 `data/augmented/preview.png`, `models/classifier/curves.csv`, `data/evaluation` and `data/segmentation`; no model, no
-scan. Writes `metrics/{data,probe,classify,segment}.json`, `metrics/model_card.md` and `plots/`, which git keeps, and
-`data/report/index.html`: the card with the pictures of scans that the other stages drew, which DVC keeps. It is the one
-stage with outputs that DVC does not cache, and cheap for that reason: a stage with such outputs runs again wherever it
-is pulled.
+scan. Writes `metrics/{data,probe,classify,segment}.json`, the few headline numbers of them that DVC compares
+(`metrics/summary.json`), `metrics/model_card.md` and `plots/`, which git keeps, and `data/report/index.html`: the card
+with the pictures of scans that the other stages drew, which DVC keeps. It is the one stage with outputs that DVC does
+not cache, and cheap for that reason: a stage with such outputs runs again wherever it is pulled.
 """
 
 import argparse
@@ -22,6 +22,7 @@ from brainmri.reporting import card_scores, figures, model_card
 from brainmri.reporting.documents import as_html, as_markdown
 from brainmri.reporting.scan_facts import scan_facts
 from brainmri.reporting.score_table import score_table
+from brainmri.reporting.summary import headline_numbers
 from brainmri.scoring.epochs import kept_epoch
 
 TABLES = ("predictions", "roc", "precision_recall", "reliability", "coverage_risk")
@@ -50,7 +51,7 @@ def run(
     note = "simulated data" if data["simulated"] else f"source: {data['source']}"
     found = {"data": data, "probe": probe, "classify": classify, "segment": read_json(segmentation / "scores.json")}
     with new_directory(metrics) as numbers, new_directory(plots) as folder, new_directory(page) as written:
-        for name, content in found.items():
+        for name, content in {**found, "summary": headline_numbers(found)}.items():
             write_json(numbers / f"{name}.json", content)
         gather(folder, curves, evaluation)
         write_table(folder / "metadata.csv", table)
@@ -75,7 +76,7 @@ def data_facts(raw: Path, summary: Path) -> dict[str, Any]:
 
 
 def without_rows(data: dict[str, Any]) -> dict[str, Any]:
-    """Return the facts on the data with lists as counts: what git keeps is small and `dvc metrics diff` can compare."""
+    """Return the facts on the data with lists as counts: what git keeps is small and can be compared."""
     return {
         name: len(value) if isinstance(value, list) and name != "classes" else value for name, value in data.items()
     }

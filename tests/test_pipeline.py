@@ -115,9 +115,13 @@ def test_two_branches_are_compared_offline(clean):
         "train.dropout": (0.2, 0.1),
         "train.epochs": (25, 5),
     }
-    metrics = json.loads(sh(clean, "dvc", "metrics", "diff", "main", "dropout", "--json"))
-    assert "whole.loss" in metrics["metrics/classify.json"]
-    assert "| whole.accuracy" in sh(clean, "dvc", "metrics", "diff", "main", "dropout", "--md", "--all")
+    diff = ("dvc", "metrics", "diff", "main", "dropout")
+    metrics = json.loads(sh(clean, *diff, "--json"))
+    assert list(metrics) == ["metrics/summary.json"]
+    assert "ece" in metrics["metrics/summary.json"]
+    assert "| accuracy" in sh(clean, *diff, "--md", "--all")
+    whole = json.loads(sh(clean, *diff, "--json", "--targets", "metrics/classify.json"))  # no metric, still compared
+    assert "whole.loss" in whole["metrics/classify.json"]
     sh(clean, "dvc", "plots", "diff", "main", "dropout", "--out", "compared")
     page = (clean / "compared/index.html").read_text()
     assert "Loss by epoch" in page

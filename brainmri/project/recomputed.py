@@ -1,4 +1,4 @@
-"""Whether the metrics in git are those of the rows in git: what the report would write of the predictions beside it."""
+"""Whether the metrics in git are those of the rows in git: what the report would write of the files beside them."""
 
 import math
 from collections.abc import Iterator
@@ -12,6 +12,7 @@ from brainmri.core.errors import ArtifactError
 from brainmri.core.files import read_json
 from brainmri.core.index import TEXT
 from brainmri.core.params import read_yaml
+from brainmri.reporting.summary import headline_numbers
 from brainmri.scoring import assessment, calibration
 from brainmri.scoring.curves import curve_tables
 from brainmri.scoring.epochs import kept_epoch
@@ -19,25 +20,25 @@ from brainmri.scoring.predictions_table import Answers, read_answers
 from brainmri.scoring.probabilities import class_names
 
 METRICS, ROWS, CURVES = "metrics/classify.json", "plots/predictions.csv", "plots/curves.csv"
+SUMMARY, SUMMARISED = "metrics/summary.json", ("data", "probe", "classify", "segment")
 TOLERANCE = 1e-6  # of the value; the rows have ten digits, and another processor adds up in another order
 
 
 def problems(root: Path) -> list[str]:
-    """Return a sentence for each file in which the classifier's metrics or curves are not those of the rows.
+    """Return a sentence for each file in which the metrics or curves are not those of the files beside it.
 
     Recomputed are scores, intervals, abstention, calibration and the points of the curves, from `plots/predictions.csv`
-    and `plots/curves.csv`. What needs more than these rows (patients, pointing, segmentation, probes) is not.
+    and `plots/curves.csv`; and the headline numbers, from the other metrics. What needs more than these rows (patients,
+    pointing, segmentation, probes) is not.
     """
     run = read_yaml(root / "dvc.lock")["stages"].get("evaluate")
-    missing = [name for name in (METRICS, ROWS, CURVES) if not (root / name).exists()]
+    missing = [name for name in (METRICS, SUMMARY, ROWS, CURVES) if not (root / name).exists()]
     if missing or run is None:
         return [f"{name}: no such file; run `dvc repro`" for name in missing]
     try:
         return _unlike_rows(root, run["params"]["params.yaml"]["evaluate"])
     except (ArtifactError, KeyError, ValueError, OSError) as error:
-        return [
-            f"plots: should hold the tables that the report stage wrote, received {error!r}; run `dvc repro report`"
-        ]
+        return [f"metrics, plots: should hold what the report stage wrote, received {error!r}; run `dvc repro report`"]
 
 
 def _unlike_rows(root: Path, used: dict[str, Any]) -> list[str]:
@@ -50,7 +51,14 @@ def _unlike_rows(root: Path, used: dict[str, Any]) -> list[str]:
         *(f"{part} should not be there" for part in assessment.PARTS if part in {*found} - {*expected}),
     ]
     said = [f"{METRICS}: {wrong[0]}, by the rows of {ROWS} and {CURVES}; run `dvc repro report`"] if wrong else []
-    return said + _curve_problems(root, answers)
+    return (said or _summary_problems(root)) + _curve_problems(root, answers)
+
+
+def _summary_problems(root: Path) -> list[str]:
+    expected = headline_numbers({name: read_json(root / f"metrics/{name}.json") for name in SUMMARISED})
+    found = read_json(root / SUMMARY)
+    wrong = [*unlike(expected, found), *(f"{name} should not be there" for name in found if name not in expected)]
+    return [f"{SUMMARY}: {wrong[0]}, by the metrics beside it; run `dvc repro report`"] if wrong else []
 
 
 def scores(rows: pd.DataFrame, answers: Answers, seed: int, resamples: int) -> dict[str, Any]:

@@ -11,10 +11,19 @@ from tiny_project import sh
 
 from brainmri.core.files import write_json, write_table
 from brainmri.project import recomputed
+from brainmri.reporting.summary import headline_numbers
 from brainmri.scoring.curves import curve_tables
 from brainmri.scoring.predictions_table import read_answers
 
 CLASSES = ["glioma", "notumor"]
+BESIDE = {  # what the headline is made of, beside classify.json
+    "data": {
+        "images": {"test": {"glioma": 25, "notumor": 15}},
+        "patients": {"test": {"known": 0, "images_without": 40, "seen_in_training": 0}},
+    },
+    "probe": {name: {"whole": {"accuracy": 0.5}} for name in ("metadata", "nearest_neighbour")},
+    "segment": {},
+}
 
 
 @pytest.fixture
@@ -42,10 +51,10 @@ def project(tmp_path):
     curves = pd.DataFrame({"epoch": [1, 2, 3], "val_loss": [3.0, 1.0, 2.0], "val_accuracy": [0.1, 0.5, 0.75]})
     write_table(tmp_path / "plots/curves.csv", curves)
     validation = {"epoch": 2, "loss": 1.0, "accuracy": 0.5}
-    write_json(
-        tmp_path / "metrics/classify.json",
-        {**recomputed.scores(rows, answers, 0, 100), "validation": validation, "pointing": {"not": "of the rows"}},
-    )
+    scores = recomputed.scores(rows, answers, 0, 100)
+    metrics = {**BESIDE, "classify": {**scores, "validation": validation, "pointing": {"not": "of the rows"}}}
+    for name, content in {**metrics, "summary": headline_numbers(metrics)}.items():
+        write_json(tmp_path / f"metrics/{name}.json", content)
     used = {"evaluate": {"params": {"params.yaml": {"evaluate": {"seed": 0, "bootstrap": 100}}}}}
     (tmp_path / "dvc.lock").write_text(yaml.safe_dump({"stages": used}))
     return tmp_path
@@ -55,14 +64,14 @@ def test_what_the_rows_give_is_no_problem(project):
     assert recomputed.problems(project) == []
 
 
-def metric(*keys, value):
+def metric(*keys, value, file="classify"):
     def change(project):
-        content = json.loads((project / "metrics/classify.json").read_text())
+        content = json.loads((project / f"metrics/{file}.json").read_text())
         place = content
         for key in keys[:-1]:
             place = place[key]
         place[keys[-1]] = value
-        write_json(project / "metrics/classify.json", content)
+        write_json(project / f"metrics/{file}.json", content)
 
     return change
 
@@ -90,6 +99,9 @@ def without(name):
         (metric("calibration", "after", "loss", value=0.0), "calibration.after.loss should be"),
         (metric("validation", "epoch", value=3), "validation.epoch should be 2, received 3"),
         (metric("whole", value=None), "whole.accuracy should be 0.55, received None"),
+        (metric("accuracy", value=0.99, file="summary"), "metrics/summary.json: accuracy should be 0.55, received 0.9"),
+        (metric("patients_seen", value=0, file="summary"), "summary.json: patients_seen should not be there"),
+        (metric("probe_metadata", value=None, file="summary"), "probe_metadata should be 0.5, received None"),
         (cell("predictions", 20, ["p_glioma", "p_notumor"], [0.123, 0.877]), "metrics/classify.json: whole."),
         (cell("predictions", 20, "p_glioma", 7.0), "each row should hold numbers of at least 0 that sum to 1"),
         (cell("predictions", slice(0, 40), "training_neighbour", True), "neighbour_free should not be there"),
@@ -98,8 +110,10 @@ def without(name):
         (cell("coverage_risk", 0, "risk", 0.9), "plots/coverage_risk.csv: should be drawn from the rows"),
         (cell("reliability", 20, "count", 77), "plots/reliability.csv: should be drawn from the rows"),
         (cell("curves", 2, "val_loss", 0.5), "validation.epoch should be 3, received 2"),
+        (without("metrics/summary.json"), "metrics/summary.json: no such file"),
         (without("plots/predictions.csv"), "plots/predictions.csv: no such file"),
-        (without("plots/roc.csv"), "plots: should hold the tables that the report stage wrote"),
+        (without("plots/roc.csv"), "metrics, plots: should hold what the report stage wrote"),
+        (lambda project: write_json(project / "metrics/data.json", {}), "report stage wrote, received KeyError"),
     ],
 )
 def test_each_drift_is_named(project, drift, message):

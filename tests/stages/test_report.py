@@ -15,6 +15,7 @@ from brainmri.core.errors import ArtifactError
 from brainmri.core.params import check
 from brainmri.reporting import galleries
 from brainmri.reporting.cases import cases
+from brainmri.reporting.summary import headline_numbers
 from stages import evaluate, probe, report, segment
 
 pytestmark = pytest.mark.slow
@@ -48,7 +49,7 @@ def write(found, place):
 def test_metrics_are_those_of_the_stages(found, tmp_path):
     write(found, tmp_path)
     metrics = {path.stem: json.loads(path.read_text()) for path in (tmp_path / "metrics").glob("*.json")}
-    assert set(metrics) == {"data", "probe", "classify", "segment"}
+    assert set(metrics) == {"data", "probe", "classify", "segment", "summary"}
     scores = json.loads((found[5] / "scores.json").read_text())
     assert metrics["classify"]["whole"] == scores["whole"]
     assert metrics["probe"] == json.loads((found[2] / "scores.json").read_text())
@@ -57,13 +58,14 @@ def test_metrics_are_those_of_the_stages(found, tmp_path):
     assert metrics["data"]["simulated"] is False
     assert metrics["data"]["unreadable"] == 0
     assert metrics["segment"] == json.loads((found[6] / "scores.json").read_text())
+    assert metrics["summary"] == headline_numbers(metrics)
 
 
 def test_two_runs_write_the_same_bytes(found, tmp_path):
     for name in ("a", "b"):
         write(found, tmp_path / name)
     files = [path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*") if path.is_file()]
-    assert len(files) == 24
+    assert len(files) == 25
     for name in files:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
 
