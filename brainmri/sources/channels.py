@@ -1,0 +1,72 @@
+"""Take one channel of pictures that hold a sequence in each, as `fetch` stores it: PNG in grey, and nothing else.
+
+A channel is chosen where bytes are read, not in preprocess: whoever decodes `data/raw` later cannot tell three
+sequences from a picture in colours, and would mix them to grey.
+"""
+
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from brainmri.core.errors import InputError, ParamsError
+
+
+def chosen(path: Path, channels: Sequence[str], channel: str | None) -> str:
+    """Return the channel to store of set `path`; raise `ParamsError` if it has no such one, or none was named."""
+    if channel is None or channel not in channels:
+        raise ParamsError(
+            f"{path}: its pictures hold {', '.join(channels)}, so fetch.channel should be one of them, received "
+            f"{'null' if channel is None else repr(channel)}; name the one to store"
+        )
+    return channel
+
+
+def stored_path(path: str, channel: str) -> str:
+    """Return the path inside the set of a picture's channel, such as `a/a_1.tif/flair.png`."""
+    return f"{path}/{channel}.png"
+
+
+def reader(
+    read: Callable[[str], bytes], channels: Sequence[str], channel: str, paths: Sequence[str]
+) -> Callable[[str], bytes]:
+    """Return a `read` that gives one channel for the stored paths of the pictures `paths`, all else as it is."""
+    pictures = {stored_path(path, channel): path for path in paths}
+    at = channels.index(channel)
+
+    def read_channel(name: str) -> bytes:
+        if name not in pictures:
+            return read(name)
+        try:
+            return one_channel(read(pictures[name]), at, len(channels))
+        except InputError as error:
+            raise InputError(f"{pictures[name]}: {error}") from None
+
+    return read_channel
+
+
+def one_channel(data: bytes, at: int, count: int) -> bytes:
+    """Return channel `at` of `count` of an 8-bit picture as PNG; equal pixels give equal bytes.
+
+    Raises
+    ------
+    InputError
+        If the bytes are no picture of one page with `count` channels of 8 bits; the message gives the reason only.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            pages = getattr(picture, "n_frames", 1)
+            # Not of a palette or of other depths: their numbers are no levels of a sequence.
+            mode, levels = picture.mode, np.asarray(picture)
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        reason = "no known image format" if isinstance(error, UnidentifiedImageError) else str(error)
+        raise InputError(f"cannot be decoded: {reason}; mend or remove it") from None
+    if levels.dtype != np.uint8 or levels.ndim != 3 or levels.shape[2] != count or pages > 1:
+        raise InputError(
+            f"a picture should have {count} channels of 8 bits and one page, received mode {mode} and {pages} "
+            "page(s); mend or remove it"
+        )
+    return bytes(cv2.imencode(".png", np.ascontiguousarray(levels[:, :, at]))[1])
