@@ -5,6 +5,7 @@ sequences from a picture in colours, and would mix them to grey.
 """
 
 import io
+import struct
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -13,6 +14,9 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from brainmri.core.errors import InputError, ParamsError
+
+BITS_PER_SAMPLE = 258  # the tag of TIFF
+UNREADABLE = (OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error)  # what Pillow raises on damage
 
 
 def chosen(path: Path, channels: Sequence[str], channel: str | None) -> str:
@@ -41,32 +45,33 @@ def reader(
         if name not in pictures:
             return read(name)
         try:
-            return one_channel(read(pictures[name]), at, len(channels))
+            return one_channel(read(pictures[name]), at)
         except InputError as error:
             raise InputError(f"{pictures[name]}: {error}") from None
 
     return read_channel
 
 
-def one_channel(data: bytes, at: int, count: int) -> bytes:
-    """Return channel `at` of `count` of an 8-bit picture as PNG; equal pixels give equal bytes.
+def one_channel(data: bytes, at: int) -> bytes:
+    """Return channel `at`, from 0, of an 8-bit picture of three channels as PNG; equal pixels give equal bytes.
 
     Raises
     ------
     InputError
-        If the bytes are no picture of one page with `count` channels of 8 bits; the message gives the reason only.
+        If the bytes are no picture of one page with three channels of 8 bits; the message gives the reason only.
     """
     try:
         with Image.open(io.BytesIO(data)) as picture:
-            pages = getattr(picture, "n_frames", 1)
-            # Not of a palette or of other depths: their numbers are no levels of a sequence.
             mode, levels = picture.mode, np.asarray(picture)
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        reason = "no known image format" if isinstance(error, UnidentifiedImageError) else str(error)
-        raise InputError(f"cannot be decoded: {reason}; mend or remove it") from None
-    if levels.dtype != np.uint8 or levels.ndim != 3 or levels.shape[2] != count or pages > 1:
+            pages = getattr(picture, "n_frames", 1)
+            depth = max(getattr(picture, "tag_v2", {}).get(BITS_PER_SAMPLE, (8,)))  # Pillow cuts 16 bits to 8 unasked
+    except UnidentifiedImageError:
+        raise InputError("cannot be decoded: no known image format; mend or remove it") from None
+    except (*UNREADABLE, Image.DecompressionBombError) as error:
+        raise InputError(f"cannot be decoded: {' '.join(str(error).split())}; mend or remove it") from None
+    if mode != "RGB" or depth != 8 or pages != 1:
         raise InputError(
-            f"a picture should have {count} channels of 8 bits and one page, received mode {mode} and {pages} "
+            f"a picture should have 3 channels of 8 bits and one page, received mode {mode}, {depth} bits and {pages} "
             "page(s); mend or remove it"
         )
     return bytes(cv2.imencode(".png", np.ascontiguousarray(levels[:, :, at]))[1])

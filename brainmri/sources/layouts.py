@@ -278,7 +278,7 @@ class Layout:
     recognised: Callable[[Sequence[str]], bool]  # by the names of an archive's files
     images: Callable[[Archive], tuple[str, list[SourceImage]]]  # the wrapper folder and the images without bytes
     expected: Callable[[list[SourceImage]], dict[str, int]]  # counts of the known set that it is; empty for another
-    channels: tuple[str, ...] = ()  # what its pictures hold, channel by channel, of which `fetch.channel` names one
+    channels: tuple[str, ...] = ()  # names of the three that its pictures hold, of which `fetch.channel` is one
 
 
 def _has_numbered_masks(files: Sequence[str]) -> bool:

@@ -81,7 +81,7 @@ def _cell(path: Path, where: str, row: dict[str, str]) -> str:
 
 def _patient(where: str, patient: str) -> str:
     """Refuse what stands for nobody, and numbers as a spreadsheet writes them: 7 and 7.0 would be two persons."""
-    if patient.lower() in NOBODY or re.fullmatch(r"[+-]?[0-9]+[.,][0-9]*", patient):
+    if patient.lower() in NOBODY or re.fullmatch(r"[+-]?[0-9]+[.,]0*", patient):
         raise InputError(
             f"{where}: a patient should be a name or a whole number, received {patient!r}; correct the row, or drop it "
             "where the patient is not known"

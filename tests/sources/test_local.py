@@ -223,6 +223,10 @@ def test_a_picture_with_other_channels_is_refused(tmp_path):
         path = pack(tmp_path / said, lgg() | {"TCGA_DU_2/TCGA_DU_2_1.tif": tiff(levels)}, "zip")
         with pytest.raises(InputError, match=rf"TCGA_DU_2_1.tif: a picture should have 3 channels .* received {said}"):
             read(local.opened_layout(path, "masks", "pre"))
+    deep = bytes(cv2.imencode(".tif", np.zeros((4, 4, 3), np.uint16))[1])
+    path = pack(tmp_path / "deep", lgg() | {"TCGA_DU_2/TCGA_DU_2_1.tif": deep}, "zip")
+    with pytest.raises(InputError, match="received mode RGB, 16 bits"):
+        read(local.opened_layout(path, "masks", "pre"))
     path = pack(tmp_path / "bad", lgg() | {"TCGA_DU_2/TCGA_DU_2_1.tif": b"no"}, "zip")
     with pytest.raises(InputError, match=r"TCGA_DU_2/TCGA_DU_2_1.tif: cannot be decoded: no known image format"):
         read(local.opened_layout(path, "masks", "pre"))

@@ -27,9 +27,9 @@ def whose(tmp_path, text: str) -> dict[str, str]:
 
 
 def test_rows_name_images_by_path_last_part_or_number(tmp_path):
-    text = "\ufefffile,patient\r\nTraining\\glioma\\a.jpg, Ada \r\nb c.jpg,7\r\n./images/7.png,Ada\r\n"
+    text = "\ufefffile,patient\r\nTraining\\glioma\\a.jpg, Ada \r\nb c.jpg,1.2\r\n./images/7.png,Ada\r\n"
     known = {"Training/glioma/a.jpg": "Ada", "x/x_1.tif/pre.png": "x"}
-    assert whose(tmp_path, text) == known | {"Training/notumor/b c.jpg": "7", "images/7.png": "Ada"}
+    assert whose(tmp_path, text) == known | {"Training/notumor/b c.jpg": "1.2", "images/7.png": "Ada"}
     assert whose(tmp_path, "patient,number\nAda,007\n") == {"images/7.png": "Ada", "x/x_1.tif/pre.png": "x"}
 
 
