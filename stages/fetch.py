@@ -4,7 +4,8 @@ Reads what `fetch.source` names: `phantom` (simulated here), `kaggle` (downloade
 a manifest CSV). Writes the folder `OUT`: `images-000.zip` and on, `manifest.csv` (one row an image, its columns in
 `brainmri/core/manifest.py`) and `summary.json` (counts, and what differs from the known sets). Equal images give equal
 shards and an equal manifest whichever way they came. Pictures are copied as they are, preprocess
-is the first to decode them; DICOM and NIfTI files become a 16-bit PNG a slice, because their headers may name a person.
+is the first to decode them; DICOM and NIfTI files become a 16-bit PNG a slice, because their headers may name a person,
+and of pictures with a sequence a channel the one that `fetch.channel` names becomes a PNG.
 """
 
 import argparse
@@ -194,7 +195,7 @@ def warn(params: Params, found: dict[str, local.Source], table: pd.DataFrame) ->
         nobody = rows["path"][rows["patient"] == ""]
         for problem in (
             f"the counts differ from those of the known set: {', '.join(differ)}" if differ else "",
-            f"ignored what is no image: {', '.join(ignored)}" if ignored else "",
+            f"ignored files: {', '.join(ignored)}" if ignored else "",
             f"{several} patients have images in more than one split" if several else "",
             f"{len(nobody)} of {len(rows)} images have no row in fetch.local.patients, the first is {nobody.iloc[0]}; "
             "their patient stays unknown"

@@ -196,7 +196,7 @@ def _set_lines(name: str, own: dict[str, Any]) -> list[str]:
     lines = [f"{name}: {own['images']} images, {own['masks']} with a mask{volumes}, {patients}"]
     lines += [f"  {split if split != 'none' else 'no split'}: {_tally(row)}" for split, row in own["counts"].items()]
     for problem, told in (
-        ("ignored what is no image", _tally(own["ignored"])),
+        ("ignored files", _tally(own["ignored"])),
         ("patients in several splits", str(own["patients_in_several_splits"] or "")),
         (
             "counts differ from the known set",

@@ -76,7 +76,7 @@ def _source(archive: archives.Archive, layout: layouts.Layout) -> Source:
     expand.refuse_other_masks(images)
     taken = {wrapper + name for image in images for name in (image.path, image.mask_path)}
     left = [name for name in archive.files if name not in taken]
-    ignored = Counter(layouts.ignored_as(name) or "second copy" for name in left)
+    ignored = Counter(layouts.ignored_as(name) or "second copies" for name in left)
     differences = layouts.differences(images, layout.expected(images))
     return Source(images, lambda name: archive.read(wrapper + name), dict(ignored), differences)
 

@@ -92,7 +92,7 @@ def test_broken_pictures_are_named_and_too_many_of_them_refused(check, tmp_path,
     end, out = check(place)
     assert "unreadable: 1\n  glioma/broken.png: cannot be decoded" in out
     assert "A run would be refused: preprocess: at most a share of 0.01" in out
-    assert "ignored what is no image: *.txt 1" in out
+    assert "ignored files: *.txt 1" in out
     assert "no split: glioma 13" in out
     assert "for train stay: " in out  # the rest was looked at
     assert end == "error: a run would be refused, see above"

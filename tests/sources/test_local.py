@@ -236,4 +236,4 @@ def test_the_second_copy_in_an_archive_is_left_out_and_counted(tmp_path):
     files = {wrapper + name: data for wrapper in ("a/kaggle_3m/", "kaggle_3m/") for name, data in lgg().items()}
     with local.opened_layout(pack(tmp_path, files, "zip"), "masks", "post") as source:
         assert len(list(local.stream(source))) == 3
-        assert source.ignored == {"*.csv": 2, "*.md": 2, "second copy": 6}
+        assert source.ignored == {"*.csv": 2, "*.md": 2, "second copies": 6}

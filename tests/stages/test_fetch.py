@@ -135,7 +135,7 @@ def test_the_summary_counts_by_split_and_label_and_names_what_was_ignored(tmp_pa
             }
         },
     }
-    assert "warning: classes: ignored what is no image: 1 *.txt, 1 Thumbs.db, 1 __MACOSX" in capsys.readouterr().err
+    assert "warning: classes: ignored files: 1 *.txt, 1 Thumbs.db, 1 __MACOSX" in capsys.readouterr().err
 
 
 def test_the_phantom_is_stored_like_any_set(tmp_path, monkeypatch):
