@@ -4,7 +4,8 @@ Reads what `fetch.source` names: `phantom` (simulated here), `kaggle` (downloade
 a manifest CSV). Writes the folder `OUT`: `images-000.zip` and on, `manifest.csv` (one row an image, its columns in
 `brainmri/core/manifest.py`) and `summary.json` (counts, and what differs from the known sets). Equal images give equal
 shards and an equal manifest whichever way they came. Pictures are copied as they are, preprocess
-is the first to decode them; DICOM and NIfTI files become a 16-bit PNG a slice, because their headers may name a person.
+is the first to decode them; DICOM and NIfTI files become a 16-bit PNG a slice, because their headers may name a person,
+and of pictures with a sequence a channel the one that `fetch.channel` names becomes a PNG.
 """
 
 import argparse
@@ -14,10 +15,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import pandas as pd
-from pydantic import AfterValidator
+from pydantic import AfterValidator, model_validator
 from tqdm import tqdm
 
 from brainmri.core import shards
@@ -26,7 +27,7 @@ from brainmri.core.files import new_directory, write_json, write_table
 from brainmri.core.manifest import COLUMNS, SourceImage, image_id
 from brainmri.core.params import Section, load
 from brainmri.phantom.simulated_set import PhantomParams, simulate
-from brainmri.sources import kaggle, local
+from brainmri.sources import kaggle, layouts, local
 
 Handle = Annotated[str | None, AfterValidator(kaggle.check_handle)]
 
@@ -44,12 +45,20 @@ class LocalParams(Section):
     classes: str | None
     masks: str | None
     manifest: str | None
+    patients: str | None  # not a set: whose the images of classes and masks are
+
+    @model_validator(mode="after")
+    def _one_word_on_patients(self) -> Self:
+        if self.patients is not None and self.manifest is not None:
+            raise ValueError("without patients where manifest is named, which has a column of its own for them")
+        return self
 
 
 class Params(Section):
     """Section `fetch`."""
 
     source: Literal["phantom", "kaggle", "local"]
+    channel: Annotated[str | None, AfterValidator(layouts.check_channel)]
     phantom: PhantomParams
     kaggle: KaggleParams
     local: LocalParams
@@ -60,6 +69,7 @@ def run(params: Params, out: Path) -> None:
     rows: list[dict[str, Any]] = []
     with new_directory(out) as folder, ExitStack() as stack:
         found = open_sources(params, stack)
+        refuse_unused_channel(params, found)
         images = chain.from_iterable(map(local.stream, found.values())) if found else simulate(params.phantom)
         total = local.count(found.values()) if found else params.phantom.images()
         progress = tqdm(images, f"fetch {params.source}", total, unit=" images", mininterval=1)
@@ -68,7 +78,7 @@ def run(params: Params, out: Path) -> None:
         require_classes(table)
         write_table(folder / "manifest.csv", table)
         write_json(folder / "summary.json", summary(params, table, found))
-    warn(found, table)
+    warn(params, found, table)
 
 
 def require_classes(table: pd.DataFrame) -> None:
@@ -81,21 +91,40 @@ def require_classes(table: pd.DataFrame) -> None:
 
 
 def open_sources(params: Params, stack: ExitStack) -> dict[str, local.Source]:
-    """Open every set that is named, by the name it has in the manifest; none for the phantom."""
+    """Open every set that is named, by the name it has in the manifest, with pseudonyms; none for the phantom."""
     if params.source == "phantom":
         return {}
     section = params.kaggle if params.source == "kaggle" else params.local
-    named = {name: value for name, value in section.model_dump().items() if value is not None}
+    places = section.model_dump(exclude={"patients"})
+    named = {name: value for name, value in places.items() if value is not None}
     if not named:
-        keys = " or ".join(f"fetch.{params.source}.{name}" for name in section.model_dump())
+        keys = " or ".join(f"fetch.{params.source}.{name}" for name in places)
         raise ParamsError(f"fetch.source is {params.source}, so {keys} should name a set, received null for each")
     if params.source == "kaggle":
         named = {name: kaggle.download(handle) for name, handle in named.items()}
     opened = {
-        name: local.opened_manifest(Path(place)) if name == "manifest" else local.opened_layout(Path(place), name)
+        name: local.opened_manifest(Path(place))
+        if name == "manifest"
+        else local.opened_layout(Path(place), name, params.channel)
         for name, place in named.items()
     }
-    return {name: stack.enter_context(source) for name, source in opened.items()}
+    found = {name: stack.enter_context(source) for name, source in opened.items()}
+    return local.with_patients(found, patients_table(params))
+
+
+def patients_table(params: Params) -> Path | None:
+    """Return the path of the user's own table of patients, where it counts."""
+    named = params.source == "local" and params.local.patients is not None
+    return Path(str(params.local.patients)) if named else None
+
+
+def refuse_unused_channel(params: Params, found: dict[str, local.Source]) -> None:
+    """Refuse a channel where no set's pictures have channels: it was meant for another set."""
+    if found and params.channel is not None and not any(source.channels for source in found.values()):
+        raise ParamsError(
+            "fetch.channel should be null where no set holds pictures with a sequence a channel, received "
+            f"{params.channel!r} for {' and '.join(found)}; make it null or name the other set"
+        )
 
 
 def members(images: Iterable[SourceImage], rows: list[dict[str, Any]]) -> Iterator[tuple[str, bytes]]:
@@ -156,16 +185,22 @@ def patients_in_several_splits(rows: pd.DataFrame) -> int:
     return int((named.groupby("patient")["split"].nunique() > 1).sum())
 
 
-def warn(found: dict[str, local.Source], table: pd.DataFrame) -> None:
+def warn(params: Params, found: dict[str, local.Source], table: pd.DataFrame) -> None:
     """Print one line for each thing that a user should know of a set from outside."""
     for name, source in found.items():
         differ = [f"{at} {n['found']} instead of {n['expected']}" for at, n in source.differences.items()]
         ignored = [f"{count} {kind}" for kind, count in sorted(source.ignored.items())]
-        patients = patients_in_several_splits(table[table["set"] == name])
+        rows = table[table["set"] == name]
+        several = patients_in_several_splits(rows)
+        nobody = rows["path"][rows["patient"] == ""]
         for problem in (
             f"the counts differ from those of the known set: {', '.join(differ)}" if differ else "",
-            f"ignored what is no image: {', '.join(ignored)}" if ignored else "",
-            f"{patients} patients have images in more than one split" if patients else "",
+            f"ignored files: {', '.join(ignored)}" if ignored else "",
+            f"{several} patients have images in more than one split" if several else "",
+            f"{len(nobody)} of {len(rows)} images have no row in fetch.local.patients, the first is {nobody.iloc[0]}; "
+            "their patient stays unknown"
+            if patients_table(params) and len(nobody)
+            else "",
         ):
             if problem:
                 print(f"warning: {name}: {problem}", file=sys.stderr)

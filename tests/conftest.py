@@ -81,7 +81,7 @@ def raw(tmp_path_factory, set_manifest):
     from brainmri.core.params import check
     from stages import fetch
 
-    local = {"classes": None, "masks": None, "manifest": str(set_manifest)}
+    local = {"classes": None, "masks": None, "manifest": str(set_manifest), "patients": None}
     out = tmp_path_factory.mktemp("raw") / "raw"
     fetch.run(check(tiny_params(fetch={"source": "local", "local": local})["fetch"], fetch.Params, "fetch"), out)
     return out

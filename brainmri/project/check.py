@@ -39,7 +39,8 @@ def check(paths: Sequence[Path], params: Path) -> dict[str, Any]:
     paths : sequence of Path
         A folder, a zip or a tar, or a CSV.
     params : Path
-        YAML file whose section `preprocess` says how images are made and what counts as twins.
+        YAML file whose section `preprocess` says how images are made and what counts as twins, and `fetch` the channel
+        and whose images they are, where it names a table of patients.
 
     Returns
     -------
@@ -88,9 +89,13 @@ def _fetch_params(paths: Sequence[Path], params: Path) -> fetch.Params:
     kinds = [_kind(path) for path in paths]
     if len(set(kinds)) < len(kinds):
         raise InputError(f"check: one set of each kind should be named, received {', '.join(kinds)}; check them apart")
-    places = {"classes": None, "masks": None, "manifest": None}
-    local = fetch.LocalParams(**(places | {kind: str(path) for kind, path in zip(kinds, paths, strict=True)}))
-    return load(params, "fetch", fetch.Params).model_copy(update={"source": "local", "local": local})
+    section = load(params, "fetch", fetch.Params)
+    places = dict.fromkeys(fetch.LocalParams.model_fields) | {
+        kind: str(path) for kind, path in zip(kinds, paths, strict=True)
+    }
+    if "manifest" not in kinds:
+        places["patients"] = section.local.patients
+    return section.model_copy(update={"source": "local", "local": fetch.LocalParams(**places)})
 
 
 def _kind(path: Path) -> str:
@@ -191,7 +196,7 @@ def _set_lines(name: str, own: dict[str, Any]) -> list[str]:
     lines = [f"{name}: {own['images']} images, {own['masks']} with a mask{volumes}, {patients}"]
     lines += [f"  {split if split != 'none' else 'no split'}: {_tally(row)}" for split, row in own["counts"].items()]
     for problem, told in (
-        ("ignored what is no image", _tally(own["ignored"])),
+        ("ignored files", _tally(own["ignored"])),
         ("patients in several splits", str(own["patients_in_several_splits"] or "")),
         (
             "counts differ from the known set",

@@ -166,9 +166,9 @@ def external(args: argparse.Namespace) -> None:
     from stages import fetch
 
     kind = "manifest" if args.set.suffix.lower() == ".csv" else "classes"
-    place = {"classes": None, "masks": None, "manifest": None, kind: str(args.set)}
+    place = dict.fromkeys(fetch.LocalParams.model_fields) | {kind: str(args.set)}
     section = load(args.params, "fetch", fetch.Params)
-    section = section.model_copy(update={"source": "local", "local": fetch.LocalParams(**place)})
+    section = section.model_copy(update={"source": "local", "channel": None, "local": fetch.LocalParams(**place)})
     with TemporaryDirectory() as folder:
         scratch = Path(folder)
         fetch.run(section, scratch / "raw")

@@ -14,7 +14,8 @@ from stages import fetch
 def changed(root: Path) -> str:
     """Return a sentence if the folder or archive that `fetch.local` names has changed since fetch stored it.
 
-    Empty if it has not, if the source is another, or if `data/raw` is not here, which holds the SHA-256 of each image.
+    Empty if it has not, if the source is another, or if `data/raw` is not here, which holds the SHA-256 of each image
+    and, by a pseudonym, its patient: a table of patients has changed where it names other images to be of one person.
     """
     params = load(root / "params.yaml", "fetch", fetch.Params)
     if params.source != "local" or not (root / "data/raw/manifest.csv").exists():
@@ -22,12 +23,15 @@ def changed(root: Path) -> str:
     places = {name: value and str(root / value) for name, value in params.local.model_dump().items()}
     params = params.model_copy(update={"local": fetch.LocalParams(**places)})
     table = read_manifest(root / "data/raw")
-    stored = {(row.set, row.path): (row.sha256, row.mask_sha256) for row in table.itertuples()}
+    stored = {(row.set, row.path): (row.sha256, row.mask_sha256, row.patient) for row in table.itertuples()}
     try:
         with ExitStack() as stack:
             opened = fetch.open_sources(params, stack).values()
             images = (image for source in opened for image in local.stream(source))
-            found = {(image.set, image.path): (_sha256(image.data), _sha256(image.mask_data)) for image in images}
+            found = {
+                (image.set, image.path): (_sha256(image.data), _sha256(image.mask_data), image.patient)
+                for image in images
+            }
     except BrainMRIError as error:
         return f"fetch.local: the source cannot be compared with data/raw any more: {error}"
     counts = {

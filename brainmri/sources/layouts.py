@@ -24,14 +24,20 @@ SPLITS = {
     "test": "test", "testing": "test",
 }  # fmt: skip
 NUMBERED = "*.0"
+_CASE = re.compile(
+    r"(?P<wrapper>(?:.*/)?)(?P<case>[^/]+)/(?P=case)_(?P<number>[0-9]{1,9})(?P<mask>_mask)?\.tiff?", re.IGNORECASE
+)
 OWN_IMAGES = "for another layout or other classes, list the images in a manifest CSV (docs/your-own-images.md)"
 
 # Images by split and class in the order of CLASSES, as published on Kaggle: masoudnickparvar/brain-tumor-mri-dataset
 # version 1 and sartajbhuvaji/brain-tumor-classification-mri. Pairs of the slices of Cheng et al.,
-# doi 10.6084/m9.figshare.1512427.
+# doi 10.6084/m9.figshare.1512427, and of Buda et al., doi 10.1016/j.compbiomed.2019.05.002, on Kaggle
+# mateuszbuda/lgg-mri-segmentation.
 _NICKPARVAR = {"train": (1321, 1339, 1595, 1457), "test": (300, 306, 405, 300)}
 _SARTAJ = {"train": (826, 822, 395, 827), "test": (100, 115, 105, 74)}
 _CHENG_PAIRS = 3064
+_LGG_PAIRS = 3929
+_LGG_CHANNELS = ("pre", "flair", "post")  # before contrast, FLAIR, after contrast
 
 
 def ignored_as(name: str) -> str:
@@ -128,41 +134,99 @@ def mask_images(archive: Archive) -> tuple[str, list[SourceImage]]:
     InputError
         A file that is not `images/<number>` or `masks/<number>`, a number used twice, or a number without its partner.
     """
-    found: dict[str, dict[int, str]] = {"images": {}, "masks": {}}
-    wrappers = []
-    for name in image_names(archive):
-        wrapper, kind, number = _numbered(archive, name)
-        if number in found[kind]:
-            raise InputError(f"{archive.path}: {found[kind][number]} and {name} have the same number; keep one of them")
-        found[kind][number] = name
-        wrappers.append(wrapper)
-    wrapper = _one_wrapper(archive, wrappers)
-    _refuse_unpaired(archive, found["images"], found["masks"])
-    pairs = ((name, found["masks"][number], number) for number, name in found["images"].items())
-    cut = len(wrapper)
+    wrapper, pairs = _pairs(archive, image_names(archive), _numbered, ("in images/", "in masks/"))
     images = [
-        SourceImage("masks", name[cut:], b"", number=number, mask_path=mask[cut:]) for name, mask, number in pairs
+        SourceImage("masks", name, b"", number=number, mask_path=mask) for (_, number), (name, mask) in pairs.items()
     ]
     return wrapper, sorted(images, key=lambda image: image.path)
 
 
-def _numbered(archive: Archive, name: str) -> tuple[str, str, int]:
+def case_images(archive: Archive) -> tuple[str, list[SourceImage]]:
+    """Return the wrapper folder and the images of a set of masked slices in a folder a patient, without bytes.
+
+    `number` counts the slices of the whole set, sorted by case and by number inside of it.
+
+    Raises
+    ------
+    InputError
+        A file that is neither `<case>/<case>_<n>.tif` nor `<case>/<case>_<n>_mask.tif`, a number used twice in a case,
+        or a number without its partner.
+    """
+    names = _first_copy(archive, image_names(archive))
+    wrapper, pairs = _pairs(archive, names, _of_case, ("without _mask in its name", "with _mask in its name"))
+    images = [
+        SourceImage("masks", name, b"", patient=case, number=number, mask_path=mask)
+        for number, ((case, _), (name, mask)) in enumerate(sorted(pairs.items()), start=1)
+    ]
+    return wrapper, sorted(images, key=lambda image: image.path)
+
+
+def _pairs(
+    archive: Archive,
+    names: Sequence[str],
+    placed: Callable[[Archive, str], tuple[str, int, tuple[str, int]]],
+    partners: tuple[str, str],
+) -> tuple[str, dict[tuple[str, int], tuple[str, str]]]:
+    """Return the wrapper folder, and image and mask without it by case and number.
+
+    `placed` gives for a name its wrapper folder, 0 for an image or 1 for a mask, and case and number; `partners` says
+    where people should look for an image, and for a mask.
+    """
+    found: tuple[dict[tuple[str, int], str], ...] = ({}, {})
+    wrappers = []
+    for name in names:
+        wrapper, kind, key = placed(archive, name)
+        if key in found[kind]:
+            raise InputError(f"{archive.path}: {found[kind][key]} and {name} have the same number; keep one of them")
+        found[kind][key] = name
+        wrappers.append(wrapper)
+    wrapper = _one_wrapper(archive, wrappers)
+    images, masks = found
+    _refuse_unpaired(archive, images, masks, partners[1])
+    _refuse_unpaired(archive, masks, images, partners[0])
+    cut = len(wrapper)
+    return wrapper, {key: (name[cut:], masks[key][cut:]) for key, name in images.items()}
+
+
+def _numbered(archive: Archive, name: str) -> tuple[str, int, tuple[str, int]]:
     match = re.fullmatch(r"((?:.*/)?)(images|masks)/([0-9]{1,9})\.\w+(?:\.gz)?", name, re.IGNORECASE | re.ASCII)
     if match is None:
         raise InputError(
             f"{archive.path}: masked slices should be images/<number>.png, received {name!r}; {OWN_IMAGES}"
         )
-    return match[1], match[2].lower(), int(match[3])
+    return match[1], int(match[2].lower() == "masks"), ("", int(match[3]))
 
 
-def _refuse_unpaired(archive: Archive, images: dict[int, str], masks: dict[int, str]) -> None:
-    for one, other, missing in ((images, masks, "masks"), (masks, images, "images")):
-        alone = [name for number, name in one.items() if number not in other]
-        if alone:
-            raise InputError(
-                f"{archive.path}: {len(alone)} of {len(one)} files have no partner of the same number in {missing}/, "
-                f"the first is {alone[0]}; complete the pairs or remove them"
-            )
+def _of_case(archive: Archive, name: str) -> tuple[str, int, tuple[str, int]]:
+    match = _CASE.fullmatch(name)
+    if match is None:
+        raise InputError(
+            f"{archive.path}: slices in a folder a case should be <case>/<case>_<n>.tif and "
+            f"<case>/<case>_<n>_mask.tif, received {name!r}; {OWN_IMAGES}"
+        )
+    return match["wrapper"], int(bool(match["mask"])), (match["case"], int(match["number"]))
+
+
+def _first_copy(archive: Archive, names: Sequence[str]) -> list[str]:
+    """Return the names below the first of several wrapper folders, where all hold the same: Kaggle packs it twice."""
+    inside: dict[str, list[str]] = {}
+    for name in names:
+        wrapper, _, _ = _of_case(archive, name)
+        inside.setdefault(wrapper, []).append(name.removeprefix(wrapper))
+    first = min(inside)
+    same = all(own == inside[first] for own in inside.values())
+    return [first + name for name in inside[first]] if same else list(names)
+
+
+def _refuse_unpaired(
+    archive: Archive, files: dict[tuple[str, int], str], others: dict[tuple[str, int], str], partner: str
+) -> None:
+    alone = [name for key, name in files.items() if key not in others]
+    if alone:
+        raise InputError(
+            f"{archive.path}: {len(alone)} of {len(files)} files have no partner of the same number {partner}, "
+            f"the first is {alone[0]}; complete the pairs or remove them"
+        )
 
 
 def differences(images: list[SourceImage], expected: Mapping[str, int]) -> dict[str, dict[str, int]]:
@@ -184,6 +248,11 @@ def differences(images: list[SourceImage], expected: Mapping[str, int]) -> dict[
 def _expected_pairs(images: list[SourceImage]) -> dict[str, int]:
     known = all(1 <= image.number <= _CHENG_PAIRS and image.path.lower().endswith(IMAGE_SUFFIXES) for image in images)
     return {"pairs": _CHENG_PAIRS} if known else {}
+
+
+def _expected_cases(images: list[SourceImage]) -> dict[str, int]:
+    known = all(re.fullmatch("TCGA_[A-Z]{2}_[0-9A-Z]{4}_[0-9]{8}", image.patient) for image in images)
+    return {"pairs": _LGG_PAIRS} if known else {}
 
 
 def _expected_classes(images: list[SourceImage]) -> dict[str, int]:
@@ -209,17 +278,38 @@ class Layout:
     recognised: Callable[[Sequence[str]], bool]  # by the names of an archive's files
     images: Callable[[Archive], tuple[str, list[SourceImage]]]  # the wrapper folder and the images without bytes
     expected: Callable[[list[SourceImage]], dict[str, int]]  # counts of the known set that it is; empty for another
+    channels: tuple[str, ...] = ()  # names of the three that its pictures hold, of which `fetch.channel` is one
 
 
 def _has_numbered_masks(files: Sequence[str]) -> bool:
     return any(re.search(r"(^|/)masks/[0-9]+\.[^/]+$", name, re.IGNORECASE) for name in files)
 
 
+def _has_cases(files: Sequence[str]) -> bool:
+    return any((match := _CASE.fullmatch(name)) and match["mask"] for name in files)
+
+
 # The first that recognises an archive reads it; of each kind the last says what is wrong where none does.
 LAYOUTS = (
+    Layout(
+        "masks",
+        "<case>/<case>_<n>.tif with <case>/<case>_<n>_mask.tif",
+        _has_cases,
+        case_images,
+        _expected_cases,
+        _LGG_CHANNELS,
+    ),
     Layout("masks", "images/<number>.png with masks/<number>.png", _has_numbered_masks, mask_images, _expected_pairs),
     Layout("classes", "[split/]class/image.jpg", lambda _: True, class_images, _expected_classes),
 )
+
+
+def check_channel(channel: str | None) -> str | None:
+    """Return a channel that some layout has, or None for none; raise `ValueError` for another."""
+    known = sorted({name for layout in LAYOUTS for name in layout.channels})
+    if channel is not None and channel not in known:
+        raise ValueError(f"one of {', '.join(known)}, or null")
+    return channel
 
 
 def layout_of(files: Sequence[str], kind: str = "") -> Layout:

@@ -4,12 +4,11 @@ Opening a source looks at names alone, sorts them and refuses what does not fit,
 starts; bytes are read one image at a time by `stream`.
 """
 
-import csv
 import hashlib
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from pathlib import Path
 from brainmri.core.errors import InputError
 from brainmri.core.labels import SPELLINGS
 from brainmri.core.manifest import SourceImage
-from brainmri.sources import archives, expand, layouts
+from brainmri.sources import archives, channels, expand, layouts, patients, tables
 
 MANIFEST_COLUMNS = ("path", "label", "patient", "split", "mask")
 
@@ -30,6 +29,7 @@ class Source:
     read: Callable[[str], bytes]
     ignored: dict[str, int]  # files that are no images, counted by kind
     differences: dict[str, dict[str, int]]  # from the counts of the known sets, see `layouts.differences`
+    channels: tuple[str, ...] = ()  # of the layout's pictures, of which one was chosen
 
 
 def stream(source: Source) -> Iterator[SourceImage]:
@@ -52,20 +52,40 @@ def count(found: Iterable[Source]) -> int | None:
     return None if any(expand.is_scan(image.path) for image in images) else len(images)
 
 
+def with_patients(found: Mapping[str, Source], table: Path | None) -> dict[str, Source]:
+    """Return the sources with the patients of a table of the user's own, if there is one, all under pseudonyms."""
+    images = {name: source.images for name, source in found.items()}
+    images = patients.pseudonymised(patients.with_patients(images, table) if table else images)
+    return {name: replace(source, images=images[name]) for name, source in found.items()}
+
+
 @contextmanager
-def opened_layout(path: Path, kind: str) -> Iterator[Source]:
-    """Open a set in one of the layouts of a kind, as `layouts.LAYOUTS` lists them; see `archives.opened`."""
+def opened_layout(path: Path, kind: str, channel: str | None = None) -> Iterator[Source]:
+    """Open a set in one of the layouts of a kind, as `layouts.LAYOUTS` lists them; see `archives.opened`.
+
+    Of a layout whose pictures have channels the images are those of `channel`, which has to be named.
+    """
     with archives.opened(path) as archive:
-        yield _source(archive, layouts.layout_of(archive.files, kind))
+        layout = layouts.layout_of(archive.files, kind)
+        source = _source(archive, layout)
+        yield _one_channel(source, path, layout.channels, channel) if layout.channels else source
 
 
 def _source(archive: archives.Archive, layout: layouts.Layout) -> Source:
     wrapper, images = layout.images(archive)
     expand.refuse_other_masks(images)
-    taken = {wrapper + image.path for image in images}
-    ignored = Counter(kind for name in archive.files if name not in taken and (kind := layouts.ignored_as(name)))
+    taken = {wrapper + name for image in images for name in (image.path, image.mask_path)}
+    left = [name for name in archive.files if name not in taken]
+    ignored = Counter(layouts.ignored_as(name) or "second copies" for name in left)
     differences = layouts.differences(images, layout.expected(images))
     return Source(images, lambda name: archive.read(wrapper + name), dict(ignored), differences)
+
+
+def _one_channel(source: Source, path: Path, names: tuple[str, ...], channel: str | None) -> Source:
+    chosen = channels.chosen(path, names, channel)
+    read = channels.reader(source.read, names, chosen, [image.path for image in source.images])
+    images = [replace(image, path=channels.stored_path(image.path, chosen)) for image in source.images]
+    return replace(source, images=images, read=read, channels=names)
 
 
 @contextmanager
@@ -74,7 +94,7 @@ def opened_manifest(path: Path) -> Iterator[Source]:
 
     Paths are relative to the folder of the CSV, or absolute; a folder stands for every image in it, such as a DICOM
     series. A file outside of the folder of the CSV is stored under the first 12 hex digits of its SHA-256, so that no
-    path of the user's machine is kept. Patients become p0001 and on, in the order of their sorted names.
+    path of the user's machine is kept. Patients have the names of the CSV: see `patients.pseudonymised`.
 
     Raises
     ------
@@ -83,46 +103,14 @@ def opened_manifest(path: Path) -> Iterator[Source]:
         unknown split, a label that cannot name a file, rows with and without labels, neither label nor mask, or a
         file listed twice.
     """
-    rows = _read_rows(path)
+    rows = tables.read_rows(path, MANIFEST_COLUMNS, MANIFEST_COLUMNS[:1], "a manifest")
     files: dict[str, Path] = {}
     ignored: Counter[str] = Counter()
     images = [image for line, row in rows for image in _manifest_images(path, files, ignored, line, row)]
     _refuse_mixed_labels(path, images)
     expand.refuse_other_masks(images)
-    images = sorted(_pseudonymised(_known_spellings(images)), key=lambda image: image.path)
+    images = sorted(_known_spellings(images), key=lambda image: image.path)
     yield Source(images, lambda name: archives.read_file(files[name]), dict(ignored), {})
-
-
-def _read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
-    """Return each row as (line number, cells by column); absent columns are empty."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, strict=True, restkey="", restval="")
-            _check_columns(path, list(reader.fieldnames or []))
-            return [(reader.line_num, _cells(path, reader.line_num, row)) for row in reader] or _no_rows(path)
-    except (FileNotFoundError, IsADirectoryError):
-        raise InputError(f"{path}: no such file; a manifest is a CSV with a column path") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: not a readable CSV in UTF-8: {error}; save it anew as CSV (UTF-8)") from None
-
-
-def _no_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
-    raise InputError(f"{path}: lists no image; a manifest needs at least one row")
-
-
-def _check_columns(path: Path, columns: list[str]) -> None:
-    unknown = [name for name in columns if name not in MANIFEST_COLUMNS]
-    if unknown or "path" not in columns or len(set(columns)) < len(columns):
-        raise InputError(
-            f"{path}: columns should be path and any of {', '.join(MANIFEST_COLUMNS[1:])}, once each and separated by "
-            f"commas, received {', '.join(map(repr, columns)) or 'none'}"
-        )
-
-
-def _cells(path: Path, line: int, row: dict[str, str]) -> dict[str, str]:
-    if "" in row:
-        raise InputError(f"{path}: line {line} has more cells than the header; put quotes around cells with commas")
-    return {name: (row.get(name) or "").strip() for name in MANIFEST_COLUMNS}
 
 
 def _manifest_images(
@@ -193,10 +181,3 @@ def _known_spellings(images: list[SourceImage]) -> list[SourceImage]:
     if not all(image.label in SPELLINGS for image in images):
         return images
     return [replace(image, label=SPELLINGS[image.label]) for image in images]
-
-
-def _pseudonymised(images: list[SourceImage]) -> Iterator[SourceImage]:
-    """Replace the patients by p0001 and on; who is who is kept nowhere."""
-    patients = sorted({image.patient for image in images if image.patient})
-    pseudonyms = {patient: f"p{number:04d}" for number, patient in enumerate(patients, start=1)} | {"": ""}
-    return (replace(image, patient=pseudonyms[image.patient]) for image in images)

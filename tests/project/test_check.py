@@ -60,6 +60,21 @@ def test_it_finds_what_the_stages_find(check, set_manifest, raw, processed):
     assert found["images"]["spacing_stated"] == 0
 
 
+def test_it_reads_the_table_of_patients_and_the_channel_that_params_name(check, tmp_path):
+    table = tmp_path / "whose.csv"
+    table.write_text("file,patient\n" + "".join(f"{name},{name[:2]}\n" for name in class_set(4)))
+    local = {"classes": None, "masks": None, "manifest": None, "patients": str(table)}
+    place = pack(tmp_path / "c", class_set(4), "folder")
+    found = json.loads(check(place, "--json", fetch={"local": local, "channel": "pre"})[1])
+    assert found["sets"]["classes"]["patients"] == 4
+    table.write_text("file,patient\ngone.png,A\n")
+    end, _ = check(place, fetch={"local": local})
+    assert "whose.csv: line 2: each row should name an image" in end
+    slices = pack(tmp_path / "m", {"a/a_1.tif": b"", "a/a_1_mask.tif": b""}, "zip")
+    end, _ = check(slices)
+    assert "its pictures hold pre, flair, post, so fetch.channel should be one of them, received null" in end
+
+
 def test_the_text_says_the_same(check, set_manifest):
     end, out = check(set_manifest)
     assert end is None
@@ -77,7 +92,7 @@ def test_broken_pictures_are_named_and_too_many_of_them_refused(check, tmp_path,
     end, out = check(place)
     assert "unreadable: 1\n  glioma/broken.png: cannot be decoded" in out
     assert "A run would be refused: preprocess: at most a share of 0.01" in out
-    assert "ignored what is no image: *.txt 1" in out
+    assert "ignored files: *.txt 1" in out
     assert "no split: glioma 13" in out
     assert "for train stay: " in out  # the rest was looked at
     assert end == "error: a run would be refused, see above"

@@ -88,7 +88,7 @@ def test_a_project_is_checked_from_elsewhere(elsewhere, monkeypatch, capsys):
 def test_a_local_source_is_looked_for_in_the_project(elsewhere, set_manifest, raw):
     shutil.copytree(set_manifest.parent, elsewhere / "set")
     shutil.copytree(raw, elsewhere / "data/raw")
-    local = {"classes": None, "masks": None, "manifest": f"set/{set_manifest.name}"}
+    local = {"classes": None, "masks": None, "manifest": f"set/{set_manifest.name}", "patients": None}
     params = tiny_params(fetch={"source": "local", "local": local})
     (elsewhere / "params.yaml").write_text(yaml.safe_dump(params))
     assert changed(elsewhere) == ""

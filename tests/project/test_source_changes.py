@@ -18,7 +18,7 @@ def project(tmp_path):
     """A folder with params that name a manifest of images, and with what fetch made of them."""
     (tmp_path / "set").mkdir()
     manifest = write_set(tmp_path / "set", np.random.default_rng(0), train=4, test=2)
-    local = {"classes": None, "masks": None, "manifest": str(manifest)}
+    local = {"classes": None, "masks": None, "manifest": str(manifest), "patients": None}
     params = tiny_params(fetch={"source": "local", "local": local})
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     fetch.run(check(params["fetch"], fetch.Params, "fetch"), tmp_path / "data/raw")
@@ -53,3 +53,22 @@ def test_without_the_data_or_with_another_source_there_is_nothing_to_compare(pro
     assert changed(project) == ""
     (project / "params.yaml").write_text(yaml.safe_dump(tiny_params(fetch={"source": "phantom"})))
     assert changed(project) == ""
+
+
+def test_a_table_of_patients_that_says_something_else_is_noticed(project):
+    (project / "set/classes/glioma").mkdir(parents=True)
+    for name in ("a.png", "b.png"):
+        shutil.copy(project / "set/train_glioma_2.png", project / "set/classes/glioma" / name)
+    table = project / "set/whose.csv"
+    table.write_text("file,patient\na.png,Ada\nb.png,Zoe\n")
+    local = {"classes": "set/classes", "masks": None, "manifest": None, "patients": "set/whose.csv"}
+    params = tiny_params(fetch={"source": "local", "local": local})
+    (project / "params.yaml").write_text(yaml.safe_dump(params))
+    shutil.rmtree(project / "data/raw")
+    local |= {"classes": str(project / "set/classes"), "patients": str(table)}
+    fetch.run(check(params["fetch"] | {"local": local}, fetch.Params, "fetch"), project / "data/raw")
+    assert changed(project) == ""
+    table.write_text("file,patient\na.png,Ada\nb.png,Ada\n")
+    assert "the source has changed since data/raw was fetched (1 changed)" in changed(project)
+    table.write_text("file,patient\ngone.png,Ada\n")
+    assert "cannot be compared with data/raw any more: " in changed(project)

@@ -15,7 +15,7 @@ SARTAJ = ["Training/glioma_tumor/gg (1).jpg", "Training/no_tumor/image(1).jpg", 
 
 
 def differences(images):
-    (layout,) = (one for one in layouts.LAYOUTS if one.kind == images[0].set)
+    layout = layouts.layout_of([name for image in images for name in (image.path, image.mask_path)], images[0].set)
     return layouts.differences(images, layout.expected(images))
 
 
@@ -188,6 +188,48 @@ def test_masked_slices_with_other_names_or_equal_numbers_are_refused():
         layouts.mask_images(archive("images/01.png", "images/1.png", "masks/1.png"))
 
 
+def cases(*numbers: int, case: str = "TCGA_CS_4941_19960909", masks: tuple[int, ...] | None = None) -> list[str]:
+    files = [f"{case}/{case}_{number}.tif" for number in numbers]
+    return files + [f"{case}/{case}_{number}_mask.tif" for number in (numbers if masks is None else masks)]
+
+
+def test_slices_in_a_folder_a_case_pair_by_name_and_are_numbered_through():
+    files = [*cases(10, 2), *cases(1, case="TCGA_DU_5849_19950405"), *cases(3, case="Own_case")]
+    wrapper, images = layouts.case_images(archive(*(f"w/kaggle_3m/{name}" for name in files)))
+    assert wrapper == "w/kaggle_3m/"
+    assert [(image.path.split("/")[1], image.number, image.patient) for image in images] == [
+        ("Own_case_3.tif", 1, "Own_case"),
+        ("TCGA_CS_4941_19960909_10.tif", 3, "TCGA_CS_4941_19960909"),
+        ("TCGA_CS_4941_19960909_2.tif", 2, "TCGA_CS_4941_19960909"),
+        ("TCGA_DU_5849_19950405_1.tif", 4, "TCGA_DU_5849_19950405"),
+    ]
+    assert all(image.mask_path == image.path.replace(".tif", "_mask.tif") for image in images)
+    assert differences(images) == {}
+    assert differences(layouts.case_images(archive(*cases(1, 2)))[1]) == {"pairs": {"expected": 3929, "found": 2}}
+
+
+def test_slices_of_a_case_without_their_partner_are_refused():
+    with pytest.raises(
+        InputError, match=r"1 of 2 files have no partner of the same number with _mask in its name, .*_2.tif; "
+    ):
+        layouts.case_images(archive(*cases(1, 2, masks=(1,))))
+    with pytest.raises(
+        InputError, match=r"1 of 2 files have no partner of the same number without _mask .* is .*_19960909_2_mask.tif"
+    ):
+        layouts.case_images(archive(*cases(1, masks=(1, 2))))
+
+
+@pytest.mark.parametrize("name", ["a/b_1.tif", "a/a.tif", "a_1.tif", "a/a_1.jpg", "a/a_x.tif", "a/a_1_seg.tif"])
+def test_other_names_among_slices_of_a_case_are_refused(name):
+    with pytest.raises(InputError, match=rf"should be <case>/<case>_<n>.tif and .*, received '{name}'; for another"):
+        layouts.case_images(archive(*cases(1), name))
+
+
+def test_two_sets_of_cases_that_differ_are_refused():
+    with pytest.raises(InputError, match="should hold one set, found one in a/ and one in b/; name one"):
+        layouts.case_images(archive(*(f"a/{name}" for name in cases(1)), *(f"b/{name}" for name in cases(2))))
+
+
 def test_counts_of_the_known_sets_are_compared():
     nickparvar = layouts.class_images(archive("Training/notumor/Tr-no_1.jpg", "Testing/glioma/Te-gl_1.jpg"))[1]
     found = differences(nickparvar)
@@ -218,6 +260,8 @@ def test_sets_that_are_not_known_have_no_expected_counts():
         (["a/images/1.png", "a/masks/1.png"], "masks"),
         (["MASKS/0001.nii.gz"], "masks"),
         (["masks/notumor/1.png"], "classes"),
+        (["w/a/a_1.tif", "w/a/a_1_mask.tif"], "masks"),
+        (["glioma/glioma_1.tif"], "classes"),
         ([], "classes"),
     ],
 )

@@ -1,13 +1,18 @@
 """Sets and manifest CSVs become one stream of images, sorted by path, without anything that tells who or where."""
 
 import hashlib
+import io
 
+import cv2
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from packing import KINDS, pack
+from PIL import Image
 
-from brainmri.core.errors import InputError
+from brainmri.core.errors import InputError, ParamsError
+from brainmri.preprocessing import images as pictures
 from brainmri.sources import local
 
 CLASSES = {"Training/glioma/2.jpg": b"g", "Testing/notumor/1.jpg": b"n", "__MACOSX/._1.jpg": b"", "notes.txt": b""}
@@ -17,6 +22,11 @@ MASKS = {"images/2.png": b"i2", "masks/2.png": b"m2", "images/10.png": b"i10", "
 def read(opened) -> list:
     with opened as source:
         return list(local.stream(source))
+
+
+def read_manifest(path) -> list:
+    with local.opened_manifest(path) as source:
+        return list(local.stream(local.with_patients({"manifest": source}, None)["manifest"]))
 
 
 def write_manifest(folder, text: str, *files: str):
@@ -55,7 +65,7 @@ def test_a_manifest_with_every_column(tmp_path):
         "cyst,d.jpg,,VALID,\n",
         "z/2.png", "m/2.png", "a, b.jpg", "c.jpg", "d.jpg",
     )  # fmt: skip
-    found = read(local.opened_manifest(path))
+    found = read_manifest(path)
     assert [(i.path, i.label, i.patient, i.split, i.mask_path) for i in found] == [
         ("a, b.jpg", "abscess", "p0001", "train", ""),
         ("c.jpg", "cyst", "p0002", "test", ""),
@@ -151,5 +161,79 @@ def test_pseudonyms_follow_the_sorted_names(tmp_path):
     names = ["Kim", "Ada", "Zoe", "Ben", "Moe", "Eve", "Ida", "Lou"]
     rows = "".join(f"{name}.png,cyst,{name}\n" for name in names)
     path = write_manifest(tmp_path, f"path,label,patient\n{rows}", *(f"{name}.png" for name in names))
-    found = {image.path: image.patient for image in read(local.opened_manifest(path))}
+    found = {image.path: image.patient for image in read_manifest(path)}
     assert found == {f"{name}.png": f"p000{rank}" for rank, name in enumerate(sorted(names), start=1)}
+
+
+def tiff(levels: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(levels).save(file, "TIFF")
+    return file.getvalue()
+
+
+def lgg() -> dict[str, bytes]:
+    """Two cases of the LGG set's layout, in each slice 10 x its number more a channel; the second mask is empty."""
+    files = {"data.csv": b"Patient,death01\n", "README.md": b""}
+    for case, number in (("TCGA_CS_1", 2), ("TCGA_CS_1", 10), ("TCGA_DU_2", 1)):
+        levels = np.stack([np.full((4, 5), channel + 10 * number, np.uint8) for channel in range(3)], axis=-1)
+        files[f"{case}/{case}_{number}.tif"] = tiff(levels)
+        mask = np.zeros((4, 5), np.uint8)
+        mask[1, 2] = 255 * (number != 10)
+        files[f"{case}/{case}_{number}_mask.tif"] = tiff(mask)
+    return files
+
+
+@pytest.mark.parametrize("wrapper", ["", "kaggle_3m/", "lgg-mri-segmentation/kaggle_3m/"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_slices_in_a_folder_a_case_are_one_channel_of_their_pictures_however_packed(tmp_path, kind, wrapper):
+    path = pack(tmp_path, {wrapper + name: data for name, data in lgg().items()}, kind)
+    with local.opened_layout(path, "masks", "flair") as source:
+        assert source.ignored == {"*.csv": 1, "*.md": 1}
+        found = list(local.stream(source))
+    assert [(i.path, i.mask_path, i.number, i.patient, i.label) for i in found] == [
+        ("TCGA_CS_1/TCGA_CS_1_10.tif/flair.png", "TCGA_CS_1/TCGA_CS_1_10_mask.tif", 2, "TCGA_CS_1", ""),
+        ("TCGA_CS_1/TCGA_CS_1_2.tif/flair.png", "TCGA_CS_1/TCGA_CS_1_2_mask.tif", 1, "TCGA_CS_1", ""),
+        ("TCGA_DU_2/TCGA_DU_2_1.tif/flair.png", "TCGA_DU_2/TCGA_DU_2_1_mask.tif", 3, "TCGA_DU_2", ""),
+    ]
+    grey = [pictures.decode(image.data) for image in found]
+    assert [mode for _, mode in grey] == ["L", "L", "L"]
+    assert [np.unique(levels).tolist() for levels, _ in grey] == [[101], [21], [11]]
+    assert [int((pictures.decode(image.mask_data)[0] >= 128).sum()) for image in found] == [0, 1, 1]
+
+
+@pytest.mark.parametrize(("channel", "level"), [("pre", 20), ("flair", 21), ("post", 22)])
+def test_the_channel_that_is_named_is_stored(tmp_path, channel, level):
+    found = read(local.opened_layout(pack(tmp_path, lgg(), "folder"), "masks", channel))
+    assert np.unique(cv2.imdecode(np.frombuffer(found[1].data, np.uint8), cv2.IMREAD_UNCHANGED)).tolist() == [level]
+
+
+def test_a_set_with_channels_needs_one_of_them(tmp_path):
+    path = pack(tmp_path, lgg(), "zip")
+    for channel, said in ((None, "null"), ("t2", "'t2'")):
+        with pytest.raises(ParamsError, match=rf"its pictures hold pre, flair, post, so .* received {said}; name the"):
+            read(local.opened_layout(path, "masks", channel))
+
+
+def test_a_picture_with_other_channels_is_refused(tmp_path):
+    for levels, said in (
+        (np.zeros((4, 4), np.uint8), "mode L"),
+        (np.zeros((4, 4, 4), np.uint8), "mode RGBA"),
+        (np.zeros((4, 4), np.uint16), "mode I;16"),
+    ):
+        path = pack(tmp_path / said, lgg() | {"TCGA_DU_2/TCGA_DU_2_1.tif": tiff(levels)}, "zip")
+        with pytest.raises(InputError, match=rf"TCGA_DU_2_1.tif: a picture should have 3 channels .* received {said}"):
+            read(local.opened_layout(path, "masks", "pre"))
+    deep = bytes(cv2.imencode(".tif", np.zeros((4, 4, 3), np.uint16))[1])
+    path = pack(tmp_path / "deep", lgg() | {"TCGA_DU_2/TCGA_DU_2_1.tif": deep}, "zip")
+    with pytest.raises(InputError, match="received mode RGB, 16 bits"):
+        read(local.opened_layout(path, "masks", "pre"))
+    path = pack(tmp_path / "bad", lgg() | {"TCGA_DU_2/TCGA_DU_2_1.tif": b"no"}, "zip")
+    with pytest.raises(InputError, match=r"TCGA_DU_2/TCGA_DU_2_1.tif: cannot be decoded: no known image format"):
+        read(local.opened_layout(path, "masks", "pre"))
+
+
+def test_the_second_copy_in_an_archive_is_left_out_and_counted(tmp_path):
+    files = {wrapper + name: data for wrapper in ("a/kaggle_3m/", "kaggle_3m/") for name, data in lgg().items()}
+    with local.opened_layout(pack(tmp_path, files, "zip"), "masks", "post") as source:
+        assert len(list(local.stream(source))) == 3
+        assert source.ignored == {"*.csv": 2, "*.md": 2, "second copies": 6}

@@ -1,6 +1,7 @@
 """Fetch brings every source into one form: equal images, equal bytes; nothing is written unless all of it is."""
 
 import hashlib
+import io
 import json
 import re
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 import yaml
 from first_stages import contents, fetched, section
 from packing import KINDS, pack
+from PIL import Image
 
 from brainmri.core.errors import InputError, ParamsError
 from brainmri.core.manifest import SourceImage, image_id, read_manifest
@@ -133,7 +135,7 @@ def test_the_summary_counts_by_split_and_label_and_names_what_was_ignored(tmp_pa
             }
         },
     }
-    assert "warning: classes: ignored what is no image: 1 *.txt, 1 Thumbs.db, 1 __MACOSX" in capsys.readouterr().err
+    assert "warning: classes: ignored files: 1 *.txt, 1 Thumbs.db, 1 __MACOSX" in capsys.readouterr().err
 
 
 def test_the_phantom_is_stored_like_any_set(tmp_path, monkeypatch):
@@ -192,6 +194,62 @@ def test_a_file_that_shows_its_damage_only_when_read_leaves_the_earlier_output_w
 def test_a_source_that_names_nothing_is_refused(tmp_path, source, keys):
     with pytest.raises(ParamsError, match=f"fetch.source is {source}, so {keys} should name a set"):
         fetched(tmp_path, source)
+
+
+def test_a_channel_is_one_that_a_layout_has_and_for_a_set_that_has_channels(tmp_path):
+    with pytest.raises(ParamsError, match=r"channel should be one of flair, post, pre, or null, received 't2'"):
+        section("local", classes="a", channel="t2")
+    path = pack(tmp_path / "c", CLASSES, "zip")
+    with pytest.raises(ParamsError, match=r"fetch.channel should be null where no set .* received 'pre' for classes"):
+        fetched(tmp_path, "local", classes=path, channel="pre")
+
+
+def test_a_table_of_patients_joins_one_person_over_sets_and_names_who_is_missing(tmp_path, capsys):
+    table = tmp_path / "whose.csv"
+    table.write_text(
+        "file,number,patient\nTraining/glioma/a.jpg,,Zoe\nimages/2.png,,Ada\n,10,Zoe\nb.jpg,,Ada\nc.jpg,,Kim\n"
+    )
+    named = {"classes": pack(tmp_path / "c", CLASSES, "zip"), "masks": pack(tmp_path / "m", MASKS, "folder")}
+    raw = fetched(tmp_path, "local", **named, patients=table)
+    assert dict(zip(read_manifest(raw)["path"], read_manifest(raw)["patient"], strict=True)) == {
+        "Testing/meningioma/c.jpg": "p0002", "Training/glioma/a.jpg": "p0003", "Training/glioma/b.jpg": "p0001",
+        "Training/notumor/a.jpg": "", "images/10.png": "p0003", "images/2.png": "p0001",
+    }  # fmt: skip
+    said = capsys.readouterr().err
+    assert "classes: 1 of 4 images have no row in fetch.local.patients, the first is Training/notumor/a.jpg" in said
+    assert said.count("have no row") == 1
+    written = b"".join(contents(raw).values())
+    assert b"Zoe" not in written
+    assert b"whose" not in written
+
+
+def test_a_table_of_patients_is_not_for_a_manifest():
+    with pytest.raises(ParamsError, match=r"local should be without patients where manifest is named, which has a col"):
+        section("local", classes="c", manifest="m.csv", patients="p.csv")
+
+
+def test_slices_of_cases_are_stored_under_pseudonyms_with_their_channel(tmp_path):
+    levels = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
+    files = {f"{case}/{case}_1.tif": as_tiff(levels) for case in ("TCGA_DU_2", "TCGA_CS_1")}
+    files |= {name.replace(".tif", "_mask.tif"): as_tiff(levels[..., 0]) for name in files}
+    named = {"classes": pack(tmp_path / "c", CLASSES, "zip"), "channel": "post"}
+    first = fetched(tmp_path / "1", "local", **named, masks=pack(tmp_path / "1m", files, "zip"))
+    wrapped = {f"kaggle_3m/{name}": data for name, data in files.items()}
+    assert contents(first) == contents(fetched(tmp_path / "2", "local", **named, masks=pack(tmp_path, wrapped, "tar")))
+    table = read_manifest(first).query("set == 'masks'")
+    assert table[["path", "number", "patient"]].values.tolist() == [
+        ["TCGA_CS_1/TCGA_CS_1_1.tif/post.png", 1, "p0001"],
+        ["TCGA_DU_2/TCGA_DU_2_1.tif/post.png", 2, "p0002"],
+    ]
+    for _, data, mask in read_images(first, table):
+        assert np.array_equal(np.asarray(Image.open(io.BytesIO(data))), levels[..., 2])
+        assert mask == as_tiff(levels[..., 0])
+
+
+def as_tiff(levels: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(levels).save(file, "TIFF")
+    return file.getvalue()
 
 
 def test_params_are_checked_before_any_work():
