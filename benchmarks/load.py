@@ -76,10 +76,10 @@ def load(address: str, clients: int, seconds: float, scan: tuple[str, bytes]) ->
 def batching(root: Path, scan: tuple[str, bytes]) -> list[list[str]]:
     """Return rows: seconds of the networks an image, by how many images are answered for at once."""
     from brainmri.models.classifier import class_probabilities
-    from brainmri.models.unet import unet_masks
     from brainmri.prediction.answer import prepared
     from brainmri.prediction.inputs import read_one
     from brainmri.prediction.trained_models import load_models
+    from brainmri.segmentation.methods import outline
 
     models = load_models(root / "models/classifier", root / "models/unet", root / "params.yaml")
     image, facts = prepared(read_one(scan), models.image_params)
@@ -90,7 +90,7 @@ def batching(root: Path, scan: tuple[str, bytes]) -> list[list[str]]:
             start = time.perf_counter()
             class_probabilities(models.classifier, images, facts.iloc[[0] * size])
             if models.tools.unet is not None:
-                unet_masks(models.tools.unet, images)
+                outline("unet", images, models.tools)
             spent.append((time.perf_counter() - start) / size)
         rows.append([str(size), f"{1000 * np.median(spent[2:]):.1f}"])
     return rows

@@ -42,16 +42,16 @@ def run(params: Params, train: Path, out: Path) -> None:
     table.insert(0, "row", sources)
     table.insert(1, "image_id", split.index["image_id"].to_numpy()[sources])
     table.insert(2, "label", split.index["label"].to_numpy()[sources])
-    with new_directory(out) as folder:
-        (folder / "stored").mkdir()
-        images = create_array(folder / "stored/images.npy", (len(table), *split.images.shape[1:]))
+    # Each by itself: `out` may hold what an earlier version wrote there.
+    with new_directory(out / "stored") as stored, new_directory(out / "fresh") as fresh:
+        images = create_array(stored / "images.npy", (len(table), *split.images.shape[1:]))
         rows = enumerate(table.to_dict("records"))
         for at, row in tqdm(rows, "augment", len(table), unit="image", mininterval=1):
             images[at] = vary(split.images[row["row"]], row)
-        write_table(folder / "stored/index.csv", table)
-        (folder / "fresh").mkdir()
-        write_json(folder / "fresh/ranges.json", params.model_dump(include=set(VariationParams.model_fields)))
-        draw_preview(folder / "preview.png", split, images, table, rng)
+        write_table(stored / "index.csv", table)
+        write_json(fresh / "ranges.json", params.model_dump(include=set(VariationParams.model_fields)))
+        draw_preview(stored / "preview.png", split, images, table, rng)
+        (stored / "preview.png").replace(out / "preview.png")
 
 
 def draw_preview(path: Path, split: Split, images: np.ndarray, table: pd.DataFrame, rng: np.random.Generator) -> None:

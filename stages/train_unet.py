@@ -21,13 +21,11 @@ from pydantic import Field
 from brainmri.core.errors import exit_on_error
 from brainmri.core.files import new_directory, write_json, write_table
 from brainmri.core.index import Split, read_split
-from brainmri.core.params import Seed, load
+from brainmri.core.params import Count, Seed, load
 from brainmri.models import training, unet, unet_networks
 from brainmri.models.model_files import save_model
 from brainmri.models.unet_batches import Pair, PairBatches, clear, folds, masked
 from brainmri.preprocessing.augmentation import VariationParams
-
-Count = Annotated[int, Field(ge=1, le=4096)]
 
 
 class Params(unet_networks.EncoderParams):

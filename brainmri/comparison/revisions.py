@@ -43,6 +43,9 @@ class Revision:
     content: dict[str, str] | None = None  # image_id to set and SHA-256
     segmentation: pd.DataFrame | None = None  # one row an image and method
     hashes: dict[str, str] = field(default_factory=dict)  # what dvc.lock says of each out: path to MD5
+    given: dict[str, dict[str, str]] = field(
+        default_factory=dict
+    )  # by stage, of each dep that no stage wrote: likewise
     missing: dict[str, str] = field(default_factory=dict)
     stale: list[str] = field(default_factory=list)  # a sentence if stages have not run as things stand
 
@@ -83,6 +86,12 @@ def _hashes(stages: dict[str, Any]) -> dict[str, str]:
     return {out["path"]: str(out.get("md5", "")) for out in outs}
 
 
+def _given(entry: dict[str, Any], hashes: dict[str, str]) -> dict[str, str]:
+    """Return the MD5 of each dep of a stage that no stage wrote: code, and `exclude.csv`."""
+    deps = {dep["path"]: dep.get("md5") for dep in entry.get("deps") or []}
+    return {path: str(md5) for path, md5 in deps.items() if md5 and not holder(hashes, path)}
+
+
 def _read_revision(repo: Repo, name: str, shown: str) -> Revision:
     commit = "" if name == WORKSPACE else _commit(repo, name)
     try:
@@ -120,6 +129,7 @@ def _read(repo: Repo, revision: Revision) -> Revision:
 
     stages = attempt("dvc.lock", tables.stages, kept)
     revision.hashes = _hashes(stages or {})
+    revision.given = {stage: _given(entry, revision.hashes) for stage, entry in (stages or {}).items()}
     revision.used = None if stages is None else tables.flat_used(stages)
     revision.params = attempt("params.yaml", tables.flat_yaml, kept)
     revision.metrics = {path: attempt(path, tables.flat_json, kept) or {} for path in _metrics_files(repo)}
@@ -145,9 +155,7 @@ def _stale(repo: Repo, revision: Revision, stages: dict[str, Any]) -> list[str]:
     for stage, entry in stages.items():
         used = tables.flat((entry.get("params") or {}).get("params.yaml", {}))
         names = [key for key, value in used.items() if key and (revision.params or used).get(key) != value]
-        deps = {dep["path"]: dep.get("md5") for dep in entry.get("deps") or []}
-        code = {path: md5 for path, md5 in deps.items() if md5 and not holder(revision.hashes, path)}
-        names += [path for path, md5 in code.items() if _md5(repo, path) != md5]
+        names += [path for path, md5 in revision.given[stage].items() if _md5(repo, path) != md5]
         changed |= {stage: names} if names else {}
     if not changed:
         return []

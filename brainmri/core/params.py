@@ -19,6 +19,7 @@ class Section(BaseModel):
 
 S = TypeVar("S", bound=Section)
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Count = Annotated[int, Field(ge=1, le=4096)]  # of channels, images at once and the like
 
 
 def parse_yaml(text: str) -> Any:

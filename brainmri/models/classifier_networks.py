@@ -16,11 +16,9 @@ from keras import layers
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from brainmri.core.errors import InputError
-from brainmri.core.params import Section
+from brainmri.core.params import Count, Section
 from brainmri.models import pretrained
 from brainmri.models.pretrained import Lite0Params
-
-Count = Annotated[int, Field(ge=1, le=4096)]
 
 # Backbones of keras.applications that take 0 to 255 and scale it themselves, so that one rule feeds them all.
 APPLICATIONS = ("ConvNeXtTiny", "EfficientNetB0", "EfficientNetV2B0", "MobileNetV3Large", "MobileNetV3Small")

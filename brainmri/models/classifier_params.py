@@ -4,8 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from brainmri.core.params import Seed
-from brainmri.models.classifier_networks import ArchitectureName, ArchitectureParams, Count
+from brainmri.core.params import Count, Seed
+from brainmri.models.classifier_networks import ArchitectureName, ArchitectureParams
 from brainmri.models.columns import NUMBERS, WORDS
 from brainmri.models.training import Plan
 

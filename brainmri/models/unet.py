@@ -137,12 +137,6 @@ def unet_probabilities(unet: Unet, images: np.ndarray) -> np.ndarray:
     return model_probabilities(unet.model, images, unet.mirror)
 
 
-def unet_masks(unet: Unet, images: np.ndarray) -> np.ndarray:
-    """Return the tumour masks (N, S, S) bool of images (N, S, S, C) uint8."""
-    masks = [clean(each, unet.cleaning) for each in unet_probabilities(unet, images)]
-    return np.stack(masks) if masks else np.empty(images.shape[:3], bool)
-
-
 def model_probabilities(model: keras.Model, images: np.ndarray, mirror: bool) -> np.ndarray:
     """Return (N, S, S) float32 of images (N, S, S, C) uint8; with `mirror` the mean of both sides' answers."""
     answers = np.empty(images.shape[:3], np.float32)

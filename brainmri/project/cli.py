@@ -14,6 +14,9 @@ from brainmri.core.files import read_json
 from brainmri.core.labels import NOT_CLINICAL
 from brainmri.core.params import Section, load
 from brainmri.project import lock, reproducibility, results
+from brainmri.segmentation.methods import METHODS, NONE, needs_unet
+
+METHOD = "unet"  # of outlining, where none is asked for
 
 
 def models() -> dict[str, type[Section]]:
@@ -186,7 +189,7 @@ def predict(args: argparse.Namespace) -> None:
     from brainmri.prediction import scan_batch
     from brainmri.prediction.trained_models import load_models
 
-    trained = load_models(args.classifier, args.unet if args.method == "unet" else None, args.params)
+    trained = load_models(args.classifier, args.unet if needs_unet(args.method) else None, args.params)
     answered, unreadable = scan_batch.run(args.paths, trained, args.method, args.gate, args.json, args.out)
     if unreadable:
         raise InputError(f"{unreadable} of {answered + unreadable} could not be read, see above")
@@ -275,7 +278,7 @@ def parser() -> argparse.ArgumentParser:
     command.set_defaults(run=sweep)
     command = commands.add_parser("pool", help="score the folds of a cross-validation as one, out of fold")
     command.add_argument("runs", nargs="+", metavar="REV", help="one a fold: commit, branch, tag or DVC experiment")
-    command.add_argument("--out", type=Path, default=Path("pooled"), help="folder to write (default: pooled)")
+    command.add_argument("--out", type=Path, default=InProject("pooled"), help="folder to write (default: pooled)")
     command.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
     command.add_argument("--bootstrap", type=int, default=1000, help="resamples (default: 1000)")
     command.set_defaults(run=pool)
@@ -306,9 +309,8 @@ def parser() -> argparse.ArgumentParser:
         "--classifier", type=Path, default=InProject("models/classifier"), help="folder that train wrote"
     )
     command.add_argument("--unet", type=Path, default=InProject("models/unet"), help="folder that train_unet wrote")
-    command.add_argument(
-        "--method", default="unet", help="of outlining: unet (the default), kmeans_brain, kmeans or none"
-    )
+    named = ", ".join(f"{name} (the default)" if name == METHOD else name for name in reversed(METHODS))
+    command.add_argument("--method", default=METHOD, help=f"of outlining: {named} or {NONE}")
     command.add_argument("--no-gate", dest="gate", action="store_false", help="outline where notumor is answered, too")
     command.add_argument("--json", action="store_true", help="a line of JSON a scan (default: a table)")
     command.add_argument("--out", type=Path, help="folder to write: masks, overlays, results.csv, results.jsonl")

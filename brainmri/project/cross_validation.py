@@ -15,6 +15,8 @@ from brainmri.core.files import new_directory, write_json, write_table
 from brainmri.scoring import pooling
 
 FOLD = "preprocess.fold"
+STAGES = ("fetch", "preprocess", "augment", "train", "evaluate")  # which the predictions come from
+RAW = "data/raw"
 DATA, SEEN = "metrics/data.json", "patients.test.seen_in_training"
 
 
@@ -38,13 +40,14 @@ def pool(root: Path, names: Sequence[str], seed: int, resamples: int, out: Path)
     Raises
     ------
     InputError
-        If the runs are not all folds of one cross-validation.
+        If the runs are not all folds of one cross-validation, of the same data, `exclude.csv` and code.
     ArtifactError
         If a run lacks its predictions, or its params were changed after it ran.
     """
     runs = read_revisions(root, names)
     require_whole(runs)
     require_all_folds(runs)
+    require_same_given(runs)
     runs = sorted(runs, key=lambda run: int((run.params or {})[FOLD]))
     pooled = pooling.pool([run.predictions for run in runs if run.predictions is not None])
     found = pooling.score(pooled, seed, resamples)
@@ -84,6 +87,20 @@ def require_all_folds(runs: Sequence[Revision]) -> None:
     wanted = list(range(int(params[0]["preprocess.folds"])))
     if folds != wanted:
         raise InputError(f"pool: each fold of {wanted} should be given once, received {folds}; run those that lack")
+
+
+def require_same_given(runs: Sequence[Revision]) -> None:
+    """Raise `InputError` unless all runs were given the same images, `exclude.csv` and code, by their dvc.lock."""
+    given = [
+        {RAW: run.hashes.get(RAW), **{path: md5 for stage in STAGES for path, md5 in run.given.get(stage, {}).items()}}
+        for run in runs
+    ]
+    differ = sorted({path for own in given for path in own | given[0] if own.get(path) != given[0].get(path)})
+    if differ:
+        raise InputError(
+            f"pool: runs should be of the same data, exclude.csv and code, received others of {', '.join(differ[:5])}; "
+            "run all folds anew at one commit"
+        )
 
 
 def as_text(found: dict[str, Any]) -> str:

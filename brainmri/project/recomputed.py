@@ -21,15 +21,16 @@ from brainmri.scoring.probabilities import class_names
 
 METRICS, ROWS, CURVES = "metrics/classify.json", "plots/predictions.csv", "plots/curves.csv"
 SUMMARY, SUMMARISED = "metrics/summary.json", ("data", "probe", "classify", "segment")
+OPTIONAL = (*assessment.PARTS, "patients")  # of classify.json, where there are such images
 TOLERANCE = 1e-6  # of the value; the rows have ten digits, and another processor adds up in another order
 
 
 def problems(root: Path) -> list[str]:
     """Return a sentence for each file in which the metrics or curves are not those of the files beside it.
 
-    Recomputed are scores, intervals, abstention, calibration and the points of the curves, from `plots/predictions.csv`
-    and `plots/curves.csv`; and the headline numbers, from the other metrics. What needs more than these rows (patients,
-    pointing, segmentation, probes) is not.
+    Recomputed are scores (of patients too), intervals, abstention, calibration and the points of the curves, from
+    `plots/predictions.csv` and `plots/curves.csv`; and the headline numbers, from the other metrics. What needs more
+    than these rows (pointing, segmentation, probes) is not.
     """
     run = read_yaml(root / "dvc.lock")["stages"].get("evaluate")
     missing = [name for name in (METRICS, SUMMARY, ROWS, CURVES) if not (root / name).exists()]
@@ -48,7 +49,7 @@ def _unlike_rows(root: Path, used: dict[str, Any]) -> list[str]:
     found = read_json(root / METRICS)
     wrong = [
         *unlike(expected, found),
-        *(f"{part} should not be there" for part in assessment.PARTS if part in {*found} - {*expected}),
+        *(f"{part} should not be there" for part in OPTIONAL if part in {*found} - {*expected}),
     ]
     said = [f"{METRICS}: {wrong[0]}, by the rows of {ROWS} and {CURVES}; run `dvc repro report`"] if wrong else []
     return (said or _summary_problems(root)) + _curve_problems(root, answers)
@@ -64,8 +65,10 @@ def _summary_problems(root: Path) -> list[str]:
 def scores(rows: pd.DataFrame, answers: Answers, seed: int, resamples: int) -> dict[str, Any]:
     """Return what `metrics/classify.json` holds of a table of predictions, as the evaluate stage computes it."""
     given = ~rows["abstained"].to_numpy(bool)
+    patients = assessment.patients(answers, rows["patient"].to_numpy(str), seed, resamples)
     return {
         **assessment.assess(answers, assessment.part_rows(rows), given, seed, resamples),
+        **({"patients": patients} if patients else {}),
         "calibration": {"after": calibration.quality(answers.true, answers.probabilities)},
     }
 

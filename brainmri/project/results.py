@@ -19,6 +19,8 @@ from brainmri.segmentation.methods import METHODS
 
 METRICS = ("data", "probe", "classify", "segment")
 PARTS = {**assessment.PARTS, "whole": "all"}  # the columns are narrow
+MADE = ("name", "command", "commit")
+RUN, EXTERNAL = ("classify", "segment"), ("scores", "ci95", "counts")  # what the tables read
 TEST_PATIENTS = ("known", "seen_in_training", "images_without")
 PROBES = ("Nearest neighbour", "Metadata alone")
 BEGIN, END = "<!-- results: made by `brainmri readme` -->", "<!-- /results -->"
@@ -28,7 +30,7 @@ class Headline(NamedTuple):
     """A row of the README: what was scored, and the file of `results/` whose figures stand in it."""
 
     title: str
-    patients: str  # which patients of the test images the network has seen in training
+    patients: str  # which test patients the network has seen in training, where the file does not tell
     file: str | None  # None where nothing is measured yet
 
 
@@ -89,10 +91,21 @@ def pages(root: Path) -> dict[Path, str]:
     The README has the rows of `HEADLINE`; `docs/results.md` has every run, by part of the test set, class and method,
     the scores on sets from elsewhere, and the commands.
     """
-    runs = {path.name: read_json(path) for path in sorted((root / "results").glob("*.json"))}
-    others = [read_json(path) for path in sorted((root / "results").glob("external/*.json"))]
+    runs = {path.name: _recorded(path, "metrics", RUN) for path in sorted((root / "results").glob("*.json"))}
+    others = [_recorded(path, "result", EXTERNAL) for path in sorted((root / "results/external").glob("*.json"))]
     made = {"README.md": headline_table(runs), "docs/results.md": all_tables(list(runs.values()), others)}
     return {root / name: with_tables(root / name, tables) for name, tables in made.items()}
+
+
+def _recorded(path: Path, scored: str, parts: tuple[str, ...]) -> dict[str, Any]:
+    """Return what a file holds of a run: `MADE`, and under `scored` at least `parts`."""
+    run: dict[str, Any] = read_json(path)
+    if not {*MADE, scored} <= set(run) or not set(parts) <= set(run[scored]):
+        raise ArtifactError(
+            f"{path}: should hold {', '.join(MADE)} and {scored} (with {', '.join(parts)}), as `brainmri record` or "
+            f"`brainmri external` writes it, received only {', '.join(run)}; move it out of results/"
+        )
+    return run
 
 
 def headline_table(runs: dict[str, dict[str, Any]]) -> str:
@@ -115,8 +128,17 @@ def _headline(row: Headline, runs: dict[str, dict[str, Any]]) -> list[str]:
             f"results/{row.file}: should hold the run of the README's row {row.title!r}, received no such file; "
             "record it with `brainmri record`, or name another in HEADLINE of brainmri/project/results.py"
         )
-    metrics = runs[row.file]["metrics"]
-    return [row.title, row.patients, _accuracy(metrics["classify"], "whole"), _dice(metrics["segment"].get("unet", {}))]
+    metrics, told = runs[row.file]["metrics"], runs[row.file].get("test_patients")
+    patients = row.patients if told is None else _seen(**told)
+    return [row.title, patients, _accuracy(metrics["classify"], "whole"), _dice(metrics["segment"].get("unet", {}))]
+
+
+def _seen(known: int, seen_in_training: int, images_without: int) -> str:
+    """Say how many of the test patients the network has seen in training."""
+    if not known:
+        return "not known"
+    seen = f"yes, {seen_in_training} of {known}" if seen_in_training else f"none of {known}"
+    return f"{seen}; of {images_without} images not known" if images_without else seen
 
 
 def _dice(scores: dict[str, Any]) -> str:

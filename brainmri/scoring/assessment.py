@@ -182,13 +182,18 @@ def repeats(runs: Sequence[Answers], rows: Mapping[str, np.ndarray]) -> dict[str
     """
     result: dict[str, Any] = {"seeds": len(runs)}
     for name, part in rows.items():
-        found = pd.DataFrame([_headline(scored(answers.part(part))) for answers in runs])
-        result[name] = {
-            "runs": {str(at): scores.nested(dict(row)) for at, row in enumerate(found.to_dict("records"))},
-            "mean": scores.nested(found.mean().to_dict()),
-            "sd": scores.nested(found.std(ddof=1).to_dict()),
-        }
+        result[name] = spread([_headline(scored(answers.part(part))) for answers in runs])
     return result
+
+
+def spread(runs: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+    """Return `runs` (named 0, 1, ...) of the same scores, their `mean` and `sd` (n - 1), each nested at its dots."""
+    found = pd.DataFrame(runs)
+    return {
+        "runs": {str(at): scores.nested(dict(row)) for at, row in enumerate(found.to_dict("records"))},
+        "mean": scores.nested(found.mean().to_dict()),
+        "sd": scores.nested(found.std(ddof=1).to_dict()),
+    }
 
 
 def _headline(found: Mapping[str, Any]) -> dict[str, float]:

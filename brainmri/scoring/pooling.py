@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from brainmri.core.errors import InputError
-from brainmri.scoring import assessment, scores
+from brainmri.scoring import assessment
 from brainmri.scoring.predictions_table import Answers, read_answers
 from brainmri.scoring.probabilities import class_names
 
@@ -90,13 +90,9 @@ def score(pooled: pd.DataFrame, seed: int, resamples: int) -> dict[str, Any]:
 
 def _by_fold(answers: Answers, fold: np.ndarray) -> dict[str, Any]:
     each = [assessment.scored(answers.part(fold == number)) for number in np.unique(fold)]
-    runs = pd.DataFrame(
+    found = assessment.spread(
         [{"accuracy": own["accuracy"], "ece": own["ece"], "macro.f1": own["macro"]["f1"]} for own in each]
     )
-    sizes = [{"images": own["images"], "units": own["units"]} for own in each]
-    rows = zip(sizes, runs.to_dict("records"), strict=True)
-    return {
-        "runs": {str(at): size | scores.nested(row) for at, (size, row) in enumerate(rows)},
-        "mean": scores.nested(runs.mean().to_dict()),
-        "sd": scores.nested(runs.std(ddof=1).to_dict()),
-    }
+    for run, own in zip(found["runs"].values(), each, strict=True):
+        run |= {"images": own["images"], "units": own["units"]}
+    return found

@@ -80,20 +80,24 @@ def _above_half(shares: np.ndarray, _: Tools) -> np.ndarray:
 def _unet(images: np.ndarray, tools: Tools, _: np.ndarray | None) -> np.ndarray:
     from brainmri.models.unet import unet_probabilities  # brings TensorFlow, which takes seconds
 
-    return unet_probabilities(_required(tools), images)
+    return unet_probabilities(_required("unet", tools), images)
 
 
 def _cleaned(shares: np.ndarray, tools: Tools) -> np.ndarray:
     from brainmri.models.unet import clean
 
-    return np.stack([clean(each, _required(tools).cleaning) for each in shares])
+    cleaning = _required("unet", tools).cleaning
+    masks = np.zeros(shares.shape, bool)
+    for at, each in enumerate(shares):
+        masks[at] = clean(each, cleaning)
+    return masks
 
 
-def _required(tools: Tools) -> "Unet":
+def _required(name: str, tools: Tools) -> "Unet":
     if tools.unet is None:
         raise ArtifactError(
-            "method unet needs a trained U-Net, received none (the training set had no masks, or no folder was named); "
-            "use kmeans_brain or train one"
+            f"method {name} needs a trained U-Net, received none (the training set had no masks, or no folder was "
+            f"named); use {' or '.join(usable(tools))}, or train one"
         )
     return tools.unet
 
@@ -115,6 +119,11 @@ def _known(name: str) -> str:
 MethodName = Annotated[str, AfterValidator(_known)]  # in params
 
 
+def needs_unet(name: str) -> bool:
+    """Return whether a method needs a trained U-Net; an unknown one and `NONE` do not."""
+    return name in METHODS and METHODS[name].needs_unet
+
+
 def usable(tools: Tools) -> list[str]:
     """Return the names of the methods that these tools are enough for, the last of the list first."""
     return [name for name, method in reversed(METHODS.items()) if tools.unet is not None or not method.needs_unet]
@@ -124,8 +133,8 @@ def require_method(name: str, tools: Tools) -> None:
     """Refuse a method that is unknown, or needs a U-Net where there is none."""
     if name not in METHODS and name != NONE:
         raise ParamsError(f"method should be one of {', '.join([*reversed(METHODS), NONE])}, received {name!r}")
-    if name in METHODS and METHODS[name].needs_unet:
-        _required(tools)
+    if needs_unet(name):
+        _required(name, tools)
 
 
 def outline(name: str, images: np.ndarray, tools: Tools, evidence: np.ndarray | None = None) -> np.ndarray:

@@ -8,6 +8,7 @@ from scipy import ndimage
 from brainmri.core.errors import ArtifactError
 from brainmri.models import unet
 from brainmri.models.unet import Cleaning, CleaningCandidates, Unet
+from brainmri.segmentation.methods import Tools, outline
 
 PLAIN = Cleaning(threshold=0.5, smallest_px=0, largest_only=False, fill_holes=False)
 
@@ -117,13 +118,14 @@ def test_the_answer_of_the_mirror_image_is_turned_back(bright):
 def test_masks_do_not_depend_on_the_size_of_a_batch(bright, monkeypatch):
     images = np.random.default_rng(0).integers(0, 256, (7, 4, 4, 3), np.uint8)
     images[..., 1:] = 0
-    whole = unet.unet_masks(bright, images)
+    tools = Tools(None, bright)
+    whole = outline("unet", images, tools)
     expected = images[..., 0] / 255 >= 0.5
     expected[..., 0] = False
     np.testing.assert_array_equal(whole, expected)
     monkeypatch.setattr(unet, "BATCH", 2)
-    np.testing.assert_array_equal(unet.unet_masks(bright, images), whole)
-    assert unet.unet_masks(bright, images[:0]).shape == (0, 4, 4)
+    np.testing.assert_array_equal(outline("unet", images, tools), whole)
+    assert outline("unet", images[:0], tools).shape == (0, 4, 4)
 
 
 def test_a_skipped_stage_gives_no_network(tmp_path):

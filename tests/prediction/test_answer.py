@@ -12,11 +12,11 @@ from scan_files import PERSON, dicom_bytes, dicom_series, nifti_bytes
 
 from brainmri.core.errors import ArtifactError, InputError, ParamsError
 from brainmri.core.index import read_split
-from brainmri.models import unet
 from brainmri.models.classifier import Classifier, class_probabilities
 from brainmri.prediction import answer
 from brainmri.prediction.trained_models import load_models
 from brainmri.preprocessing.native import from_square
+from brainmri.segmentation.methods import outline
 
 pytestmark = pytest.mark.slow
 METHODS = ("unet", "kmeans_brain", "kmeans")
@@ -46,7 +46,7 @@ def test_an_image_is_answered_as_the_stages_answer(models, processed, raw, set_m
 
     paths = read_manifest(raw).set_index("image_id")["path"]
     expected = class_probabilities(models.classifier, split.images)
-    outlined = unet.unet_masks(models.tools.unet, split.images)
+    outlined = outline("unet", split.images, models.tools)
     for at, image_id in enumerate(split.index["image_id"][:6]):
         found = answer.answer(set_manifest.parent / paths[image_id], models, gate=False)
         np.testing.assert_array_equal(found.inputs[0], split.images[at])

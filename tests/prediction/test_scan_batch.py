@@ -1,5 +1,6 @@
 """The command `brainmri predict`: any number of scans of any kind, what it prints and what it writes."""
 
+import dataclasses
 import json
 import re
 import sys
@@ -19,6 +20,7 @@ from brainmri.core.params import check
 from brainmri.phantom import simulated_set
 from brainmri.prediction.scan_batch import file_stem
 from brainmri.project import cli
+from brainmri.segmentation.methods import METHODS
 
 pytestmark = pytest.mark.slow
 AFFINE = np.array([[0, -2.0, 0, 9], [-2, 0, 0, 8], [0, 0, 4, 7], [0, 0, 0, 1.0]])
@@ -33,8 +35,8 @@ def models(tmp_path_factory):
 def predict(models, monkeypatch, capsys):
     """Run the command; return its exit status, standard output and standard error."""
 
-    def predict(*words):
-        place = ["--classifier", models / "classifier", "--unet", models / "unet", "--params", PARAMS]
+    def predict(*words, unet=models / "unet"):
+        place = ["--classifier", models / "classifier", "--unet", unet, "--params", PARAMS]
         monkeypatch.setattr(sys, "argv", ["brainmri", "predict", *map(str, [*words, *place])])
         try:
             cli.main()
@@ -73,6 +75,34 @@ def folder(tmp_path_factory):
 
 def names(lines, folder):
     return [json.loads(line)["name"].removeprefix(f"{folder}/") for line in lines.splitlines()]
+
+
+@pytest.fixture
+def fourth(monkeypatch):
+    """The name of one more method in the list: the U-Net again."""
+    monkeypatch.setitem(METHODS, "fourth", dataclasses.replace(METHODS["unet"], title="A fourth"))
+    return "fourth"
+
+
+def test_a_method_is_asked_for_by_its_entry_in_the_list_alone(predict, folder, fourth):
+    given = folder / "a/x.png"
+    (_, asked, _), (_, unet, _) = (predict(given, "--method", name, "--json") for name in (fourth, "unet"))
+    assert json.loads(asked)["mask"] == json.loads(unet)["mask"] | {"method": fourth}
+    assert json.loads(unet)["mask"]["pixels"] > 0
+
+
+def test_a_method_without_the_u_net_that_it_needs_is_named(predict, folder, fourth, tmp_path):
+    (tmp_path / "skipped.json").write_text('{"reason": "no masks"}')
+    for name in (fourth, "unet"):
+        status, _, err = predict(folder / "a/x.png", "--method", name, unet=tmp_path)
+        assert status == 1
+        assert f"method {name} needs a trained U-Net, received none" in err
+        assert "; use kmeans_brain or kmeans, or train one" in err
+
+
+def test_the_help_names_every_method(fourth):
+    text = next(one for one in cli.parser()._actions if one.choices).choices["predict"].format_help()
+    assert "fourth, unet (the default), kmeans_brain, kmeans or none" in " ".join(text.split())
 
 
 def test_a_folder_gives_a_line_each_and_names_what_it_cannot_read(predict, folder):

@@ -25,6 +25,7 @@ WORDS = {
     "pull": [],
     "remote-check": [],
     "sweep": ["train.epochs=1"],
+    "pool": ["a"],
     "suspects": ["typed/processed", "typed/out"],
     "external": ["typed/model", "typed/train", "typed/set", "--out", "typed/out.json"],
     "predict": ["typed/scan.png"],

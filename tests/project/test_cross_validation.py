@@ -1,5 +1,6 @@
 """The runs of a cross-validation, pooled from what git keeps of them."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -7,11 +8,13 @@ import sys
 
 import pandas as pd
 import pytest
+import yaml
 from revision_files import NAMES, commit, run, write
 
 from brainmri.core.errors import ArtifactError, InputError
 from brainmri.project import cross_validation
 
+FILES = {"preprocess": "exclude.csv", "train": "stages/train.py", "segment": "stages/segment.py"}  # by stage: a dep
 PREPROCESS = {"split": "patient", "folds": 3, "seed": 0}
 
 
@@ -27,12 +30,18 @@ def predictions(fold, first=None, wrong=()):
     return "\n".join(lines) + "\n"
 
 
-def fold(project, at, changes=(), table=None):
-    """Commit the run of a fold under the tag `fold-<at>`."""
+def fold(project, at, changes=(), table=None, images="", seen=0, **files):
+    """Commit the run of a fold under the tag `fold-<at>`: of a set with `images`, and a text for each of `FILES`."""
     preprocess = {**PREPROCESS, "fold": at, **dict(changes)}
     table = predictions(at, wrong=[0]) if table is None else table
-    run(project, params={"preprocess": preprocess}, table=table)
-    write(project, "metrics/data.json", json.dumps({"patients": {"test": {"seen_in_training": 0}}}))
+    run(project, params={"preprocess": preprocess}, table=table, content={"i": images} if images else None)
+    lock = yaml.safe_load((project / "dvc.lock").read_text())
+    for stage, path in FILES.items():
+        write(project, path, files.get(stage, "the same"))
+        md5 = hashlib.md5((project / path).read_bytes(), usedforsecurity=False).hexdigest()
+        lock["stages"][stage] = {"deps": [{"path": path, "md5": md5}, {"path": "data/processed/train", "md5": str(at)}]}
+    write(project, "dvc.lock", yaml.safe_dump(lock))
+    write(project, "metrics/data.json", json.dumps({"patients": {"test": {"seen_in_training": seen}}}))
     commit(project, f"fold-{at}")
     return f"fold-{at}"
 
@@ -61,11 +70,8 @@ def test_the_folds_are_scored_as_one_in_whichever_order_they_come(project):
 
 
 def test_patients_seen_in_training_are_told(project):
-    names = [fold(project, at) for at in range(2)]
-    run(project, params={"preprocess": {**PREPROCESS, "fold": 2}}, table=predictions(2))
-    write(project, "metrics/data.json", json.dumps({"patients": {"test": {"seen_in_training": 3}}}))
-    commit(project, "fold-2")
-    assert pool(project, [*names, "fold-2"])["test_patients"]["seen_in_training"] == 3
+    names = [fold(project, at, seen=at + 1) for at in range(3)]
+    assert pool(project, names)["test_patients"]["seen_in_training"] == 6
 
 
 def test_a_patient_tested_in_two_folds_is_refused(project):
@@ -96,6 +102,24 @@ def test_runs_that_are_no_cross_validation_are_refused(project, given, changes, 
         fold(project, at, changes if at == 1 else ())
     with pytest.raises(InputError, match=message):
         pool(project, [f"fold-{at}" for at in given])
+
+
+@pytest.mark.parametrize(
+    ("other", "named"),
+    [
+        ({"images": "another"}, "data/raw"),
+        ({"preprocess": "i9,bad"}, "exclude.csv"),
+        ({"train": "2"}, "stages/train.py"),
+    ],
+)
+def test_runs_of_other_images_exclusions_or_code_are_refused(project, other, named):
+    names = [fold(project, 0), fold(project, 1, **other), fold(project, 2)]
+    with pytest.raises(InputError, match=f"same data, exclude.csv and code, received others of {named}; run"):
+        pool(project, names)
+
+
+def test_code_that_no_prediction_comes_from_may_differ(project):
+    assert pool(project, [fold(project, 0), fold(project, 1, segment="other"), fold(project, 2)])["folds"] == 3
 
 
 def test_a_run_without_predictions_is_refused(project):

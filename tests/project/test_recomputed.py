@@ -44,6 +44,7 @@ def project(tmp_path):
             "p_notumor": (1 - p).round(10),
         }
     )
+    rows["patient"] = [f"{label}{at // 8}" if at < 32 else "" for at, label in enumerate(rows["label"])]
     answers = read_answers(rows, CLASSES)
     for name, table in curve_tables(answers, answers.probabilities / 2 + 0.25).items():
         write_table(tmp_path / f"plots/{name}.csv", table)
@@ -97,6 +98,9 @@ def without(name):
         (metric("ci95", "whole", "accuracy", "low", value=0.9), "ci95.whole.accuracy.low should be"),
         (metric("abstention", "coverage", value=1.0), "abstention.coverage should be"),
         (metric("calibration", "after", "loss", value=0.0), "calibration.after.loss should be"),
+        (metric("patients", "accuracy", value=0.99), "metrics/classify.json: patients.accuracy should be"),
+        (metric("patients", "ci95", "accuracy", "low", value=0.99), "patients.ci95.accuracy.low should be"),
+        (cell("predictions", slice(0, 40), "patient", ""), "patients should not be there"),
         (metric("validation", "epoch", value=3), "validation.epoch should be 2, received 3"),
         (metric("whole", value=None), "whole.accuracy should be 0.55, received None"),
         (metric("accuracy", value=0.99, file="summary"), "metrics/summary.json: accuracy should be 0.55, received 0.9"),

@@ -149,6 +149,31 @@ def test_a_page_without_the_marks_is_refused(tmp_path):
         results.pages(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("place", "wanted"),
+    [("results/pooled.json", "classify, segment"), ("results/external/pooled.json", "result")],
+)
+def test_a_file_that_holds_no_run_is_refused(tmp_path, place, wanted):
+    project(tmp_path, run())
+    (tmp_path / place).write_text(json.dumps({"folds": 5, "whole": {"accuracy": 0.9}}))
+    with pytest.raises(ArtifactError, match=rf"{place}: should hold .*{wanted}.*, received only folds, whole; move it"):
+        results.pages(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("known", "seen", "without", "shown"),
+    [
+        (57, 0, 0, "none of 57"),
+        (188, 187, 0, "yes, 187 of 188"),
+        (41, 0, 405, "none of 41; of 405 images not known"),
+        (0, 0, 8, "not known"),
+    ],
+)
+def test_a_headline_tells_the_test_patients_that_its_run_recorded(tmp_path, known, seen, without, shown):
+    told = {"known": known, "seen_in_training": seen, "images_without": without}
+    assert f"| the default | {shown} | 0.625" in readme(project(tmp_path, run() | {"test_patients": told}))
+
+
 @pytest.mark.parametrize("name", ["brainmri/preprocessing/known.csv", "brainmri/preprocessing/known.py"])
 def test_a_run_whose_code_or_table_was_changed_is_not_recorded(tmp_path, name):
     (tmp_path / name).parent.mkdir(parents=True)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 from conftest import tiny_params
 
 from brainmri.core.files import read_json
@@ -57,3 +58,20 @@ def test_two_runs_write_the_same_bytes_and_another_seed_does_not(processed, augm
         assert (tmp_path / "same" / name).read_bytes() == (augmented / name).read_bytes(), name
     other, _ = run(processed, tmp_path / "other", seed=1)
     assert not np.array_equal(other, np.load(augmented / "stored/images.npy"))
+
+
+def test_what_an_earlier_version_left_beside_is_no_hindrance(processed, augmented, tmp_path):
+    (tmp_path / "out/variants").mkdir(parents=True)
+    for _ in range(2):  # over nothing, and over an earlier run
+        run(processed, tmp_path / "out")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"variants", "stored", "fresh", "preview.png"}
+    assert (tmp_path / "out/preview.png").read_bytes() == (augmented / "preview.png").read_bytes()
+
+
+def test_a_run_that_fails_leaves_what_was_there(processed, tmp_path, monkeypatch):
+    run(processed, tmp_path / "out")
+    before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    monkeypatch.setattr(augment.galleries, "grid", lambda path, *rest, **more: path.write_bytes(b"half") and 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run(processed, tmp_path / "out", seed=5)
+    assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()} == before

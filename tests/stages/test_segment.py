@@ -16,7 +16,7 @@ from brainmri.core.params import check
 from brainmri.models import unet
 from brainmri.models.classifier import class_probabilities, load_classifier
 from brainmri.models.saliency import classifier_evidence
-from brainmri.segmentation import kmeans, kmeans_brain
+from brainmri.segmentation import kmeans, kmeans_brain, methods
 from stages import segment
 
 pytestmark = pytest.mark.slow
@@ -68,11 +68,22 @@ def test_masks_are_those_of_the_methods(segmentation, processed, params, trained
     expected = {
         "kmeans": [kmeans.segment(each, **params.kmeans.model_dump()) for each in pictures],
         "kmeans_brain": [kmeans_brain.segment(each, params.kmeans_brain) for each in pictures],
-        "unet": unet.unet_masks(unet.load_unet(trained_unet), split.images),
+        "unet": methods.outline("unet", split.images, methods.Tools(params, unet.load_unet(trained_unet))),
     }
     for method in METHODS:
         np.testing.assert_array_equal(np.load(segmentation / f"masks-{method}.npy").astype(bool), expected[method])
     assert list(dict.fromkeys(pd.read_csv(segmentation / "rows.csv")["method"])) == list(METHODS)
+
+
+def test_a_method_is_run_by_its_entry_in_the_list_alone(
+    raw, processed, params, trained_unet, classifier, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(methods.METHODS, "fourth", dataclasses.replace(methods.METHODS["unet"], title="A fourth"))
+    chosen = check(params.model_dump() | {"methods": ["fourth", "unet"]}, segment.Params, "segment")
+    segment.run(chosen, raw, processed / "test", trained_unet, classifier, tmp_path / "out")
+    fourth, network = (np.load(tmp_path / f"out/masks-{name}.npy") for name in chosen.methods)
+    np.testing.assert_array_equal(fourth, network)
+    assert read_json(tmp_path / "out/scores.json")["fourth"]["title"] == "A fourth"
 
 
 def test_the_guide_is_the_classifiers_evidence_for_a_tumour(processed, run, classifier, params):

@@ -16,6 +16,7 @@ from brainmri.models import training, unet, unet_networks
 from brainmri.models.model_files import require_same_images
 from brainmri.models.unet_batches import folds, masked
 from brainmri.scoring.dice import dice
+from brainmri.segmentation.methods import Tools, outline
 from stages import train_unet
 
 pytestmark = pytest.mark.slow
@@ -88,7 +89,7 @@ def test_the_choice_is_the_first_of_the_best_and_is_what_a_loaded_network_does(t
     loaded, split = unet.load_unet(trained), read_split(processed / "val")
     require_same_images(processed / "val", loaded.image_params)
     rows = split.index["mask_row"].to_numpy()
-    masks = unet.unet_masks(loaded, split.images[rows >= 0])
+    masks = outline("unet", split.images[rows >= 0], Tools(None, loaded))
     truth = split.masks[rows[rows >= 0]].astype(bool)
     tumour = truth.any(axis=(1, 2))
     assert 0 < tumour.sum() < len(tumour)
@@ -143,7 +144,7 @@ def test_a_pretrained_encoder_and_averaged_weights_are_trained_kept_and_answer_a
     loaded, split = unet.load_unet(folder), read_split(processed / "val")
     rows = split.index["mask_row"].to_numpy()
     truth = split.masks[rows[rows >= 0]].astype(bool)
-    scores = dice(truth, unet.unet_masks(loaded, split.images[rows >= 0]))[truth.any(axis=(1, 2))]
+    scores = dice(truth, outline("unet", split.images[rows >= 0], Tools(None, loaded)))[truth.any(axis=(1, 2))]
     assert scores.mean() == pytest.approx(pd.read_csv(folder / "choices.csv")["dice"].max())
 
 
