@@ -129,8 +129,9 @@ def _readable(source: local.Source, unreadable: list[dict[str, str]]) -> local.S
 def _stored(found: dict[str, local.Source], folder: Path) -> pd.DataFrame:
     """Store the images as fetch does; return their manifest."""
     rows: list[dict[str, Any]] = []
-    images = (image for source in found.values() for image in local.stream(source))
-    progress = tqdm(images, "copy", local.count(found.values()), unit=" images", mininterval=1)
+    progress = tqdm(
+        local.stream_all(found.values()), "copy", local.count(found.values()), unit=" images", mininterval=1
+    )
     stored = shards.write(folder, fetch.members(progress, rows))
     write_table(folder / "manifest.csv", fetch.manifest_table(rows, stored))
     return read_manifest(folder)
