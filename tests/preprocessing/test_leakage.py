@@ -170,7 +170,7 @@ def test_patients_are_counted_by_split():
 
 
 def test_a_test_patient_is_seen_by_the_network_that_learns_from_their_images():
-    """Patient a is tested with a class and learnt with a mask, b the reverse; c and d are seen by one network, e by both."""
+    """Patient a is tested with a class and learnt with a mask, b the reverse; one network has seen c or d, both e."""
     rows = [
         ("a", "test", "glioma", False), ("a", "train", "", True), ("b", "val", "glioma", False),
         ("b", "test", "", True), ("c", "val", "glioma", False), ("c", "test", "glioma", True), ("d", "train", "", True),
