@@ -64,7 +64,7 @@ def _metrics(place: Path, tabs: dict[str, Any]) -> None:
             *card_scores.pointing(classify),
             *card_scores.curves(classify, plots),
         ],
-        "Data": [*card_data.images(data), *card_data.metadata(facts, plots)],
+        "Data": [*card_data.images(data), *card_data.patients(data), *card_data.metadata(facts, plots)],
         "Twins and probes": [*card_data.twins(data), *card_data.probes(metrics["probe"])],
         "Calibration": card_scores.calibration(classify, plots),
         "Outlines": card_scores.outlines(metrics["segment"], plots),

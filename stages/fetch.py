@@ -13,7 +13,6 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -70,7 +69,7 @@ def run(params: Params, out: Path) -> None:
     with new_directory(out) as folder, ExitStack() as stack:
         found = open_sources(params, stack)
         refuse_unused_channel(params, found)
-        images = chain.from_iterable(map(local.stream, found.values())) if found else simulate(params.phantom)
+        images = local.stream_all(found.values()) if found else simulate(params.phantom)
         total = local.count(found.values()) if found else params.phantom.images()
         progress = tqdm(images, f"fetch {params.source}", total, unit=" images", mininterval=1)
         stored = shards.write(folder, members(progress, rows))

@@ -22,6 +22,7 @@ References
 """
 
 import hashlib
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -147,9 +148,11 @@ def _nearest(thumbnails: np.ndarray, table: np.ndarray, persons: np.ndarray) -> 
 
 
 def with_patients(table: pd.DataFrame, thumbnails: np.ndarray, known: pd.DataFrame) -> pd.DataFrame:
-    """Return an index with `patient` filled in where it was empty and can be known.
+    """Return an index in which those who can be known have their known name, whatever the source calls them.
 
-    A group of twins in which images of one label are of one patient gives it to the others of that label.
+    A patient of the source whose recognised images are all of one person gets that person's name; one whose images are
+    of several is left as it is, and counted in a warning. Of images without a patient those that are recognised get
+    theirs, and a group of twins in which images of one label are of one patient gives it to the others of that label.
 
     Parameters
     ----------
@@ -163,17 +166,30 @@ def with_patients(table: pd.DataFrame, thumbnails: np.ndarray, known: pd.DataFra
     Returns
     -------
     DataFrame, N rows
-        With the columns `recognised` (whether the patient is of here and not the source's own) and `known_fold` (the
-        table's own fold of such a patient, from 1; -1 elsewhere) besides.
+        With the columns `recognised` (whether the source named nobody and the patient is of here) and `known_fold`
+        (the table's own fold of whoever is known here, from 1; -1 elsewhere) besides.
     """
     unknown = table["patient"] == ""
-    if not unknown.any():
-        return table.assign(recognised=False, known_fold=-1)
-    patient = table["patient"].copy()
-    patient[unknown] = recognise(thumbnails[unknown.to_numpy()], known)["patient"].to_numpy()
+    found = pd.Series(recognise(thumbnails, known)["patient"].to_numpy(), index=table.index)
+    patient = _known_names(table["patient"], found)
+    patient = patient.where(~unknown, found)
     of_group = patient.where(patient != "").groupby([table["group"], table["label"]])  # empty ones do not count
     shared = of_group.transform("first").where(of_group.transform("nunique") == 1, "")
     patient = patient.where(patient != "", shared)
     recognised = unknown & (patient != "")
-    folds = patient.map(known.groupby("patient")["fold"].first()).where(recognised, -1).fillna(-1)
+    folds = patient.map(known.groupby("patient")["fold"].first()).fillna(-1)
     return table.assign(patient=patient, recognised=recognised, known_fold=folds.astype(int))
+
+
+def _known_names(patient: pd.Series, found: pd.Series) -> pd.Series:
+    """Return the source's patients under the name of the one known person that their recognised images show."""
+    shown = found[(patient != "") & (found != "")]
+    persons = shown.groupby(patient[shown.index]).agg(["first", "nunique"])
+    several = persons["nunique"] > 1
+    if several.any():
+        print(
+            "warning: patients who keep the source's names, because each shows slices of several known persons: "
+            f"{several.sum()} (preprocess.known_patients)",
+            file=sys.stderr,
+        )
+    return patient.replace(persons["first"][~several].to_dict())

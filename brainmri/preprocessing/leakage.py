@@ -128,20 +128,27 @@ def patients(table: pd.DataFrame) -> dict[str, dict[str, int]]:
     """Return of train, val and test how many patients are known, and how many images are of nobody that is known.
 
     `recognised` counts the images whose patient the source did not name (`known_patients`). Of test also
-    `seen_in_training`: how many of its known patients have images in train or val as well.
+    `seen_in_training`: how many of its known patients have images in train or val as well, labelled images against
+    labelled ones, which is what the classifier learns from; and `seen_in_training_masked`, masked against masked, for
+    the U-Net.
     """
-    who = {name: table["patient"][table["split"] == name] for name in ("train", "val", "test")}
-    known = {name: set(patient) - {""} for name, patient in who.items()}
+    parts = {name: table[table["split"] == name] for name in ("train", "val", "test")}
     found = {
         name: {
-            "known": len(known[name]),
-            "recognised": int(table["recognised"][patient.index].sum()),
-            "images_without": int((patient == "").sum()),
+            "known": len(set(rows["patient"]) - {""}),
+            "recognised": int(rows["recognised"].sum()),
+            "images_without": int((rows["patient"] == "").sum()),
         }
-        for name, patient in who.items()
+        for name, rows in parts.items()
     }
-    found["test"]["seen_in_training"] = len(known["test"] & (known["train"] | known["val"]))
+    found["test"]["seen_in_training"] = _seen_in_training(table[table["label"] != ""])
+    found["test"]["seen_in_training_masked"] = _seen_in_training(table[table["has_mask"]])
     return found
+
+
+def _seen_in_training(task: pd.DataFrame) -> int:
+    learnt, tested = (set(task["patient"][task["split"].isin(names)]) for names in (["train", "val"], ["test"]))
+    return len((learnt & tested) - {""})
 
 
 def summary(table: pd.DataFrame, pairs: pd.DataFrame) -> dict[str, Any]:

@@ -46,8 +46,9 @@ def check(paths: Sequence[Path], params: Path) -> dict[str, Any]:
     -------
     dict
         `sets` as in fetch's `summary.json`; `unreadable` (file, reason); `images` (sizes, modes, spacing); `twins` as
-        in preprocess' summary, and pairs by split; `clashes` (groups of twins with several labels); `refused`, why a
-        run would stop, empty if it would not. What could not be looked at any more is missing.
+        in preprocess' summary, and pairs by split; `clashes` (groups of twins with several labels); `patients` as in
+        preprocess' summary, of the splits it would draw; `refused`, why a run would stop, empty if it would not. What
+        could not be looked at any more is missing.
 
     Raises
     ------
@@ -134,8 +135,9 @@ def _readable(source: local.Source, unreadable: list[dict[str, str]]) -> local.S
 def _stored(found: dict[str, local.Source], folder: Path) -> pd.DataFrame:
     """Store the images as fetch does; return their manifest."""
     rows: list[dict[str, Any]] = []
-    images = (image for source in found.values() for image in local.stream(source))
-    progress = tqdm(images, "copy", local.count(found.values()), unit=" images", mininterval=1)
+    progress = tqdm(
+        local.stream_all(found.values()), "copy", local.count(found.values()), unit=" images", mininterval=1
+    )
     stored = shards.write(folder, fetch.members(progress, rows))
     write_table(folder / "manifest.csv", fetch.manifest_table(rows, stored))
     return read_manifest(folder)
@@ -159,7 +161,7 @@ def _images(table: pd.DataFrame, manifest: pd.DataFrame) -> dict[str, Any]:
 
 
 def _twins(scans: Scans, settings: preprocess.Params, paths_of: pd.Series, refused: list[str]) -> dict[str, Any]:
-    """Return what preprocess would find of twins, and the splits it would draw."""
+    """Return what preprocess would find of twins and patients, and the splits it would draw."""
     table, pairs = preprocess.find_patients(scans, settings)
     rng = np.random.default_rng(settings.seed)
     drawn = _tried(lambda: preprocess.assign_splits(table, {}, settings, rng), refused)
@@ -174,7 +176,8 @@ def _twins(scans: Scans, settings: preprocess.Params, paths_of: pd.Series, refus
         for _, group in named.groupby("group")
     ]
     pairs_by_split = {str(name): int(count) for name, count in by_split.items()}
-    return {"twins": twins | {"pairs_by_split": pairs_by_split}, "clashes": groups}
+    patients = {} if drawn is None else {"patients": leakage.patients(drawn)}
+    return {"twins": twins | {"pairs_by_split": pairs_by_split}, "clashes": groups, **patients}
 
 
 def as_text(result: dict[str, Any]) -> str:
@@ -186,6 +189,8 @@ def as_text(result: dict[str, Any]) -> str:
         lines += _image_lines(result["images"])
     if "twins" in result:
         lines += _twin_lines(result["twins"], result["clashes"])
+    if "patients" in result:
+        lines += _patient_lines(result["patients"])
     ends = [f"A run would be refused: {reason}" for reason in result["refused"]]
     return "\n".join([*lines, *(ends or ["Nothing found for which a run would be refused."]), f"{NOT_CLINICAL}."])
 
@@ -230,6 +235,17 @@ def _twin_lines(twins: dict[str, Any], clashes: list[list[dict[str, str]]]) -> l
         lines += [f"  for {split} stay: {_tally(row)}" for split, row in twins["after"].items()]
     told = [", ".join(f"{each['file']} ({each['label']})" for each in group) for group in clashes]
     return [*lines, f"twins with different labels: {len(clashes)} groups", *_some(told)]
+
+
+def _patient_lines(found: dict[str, dict[str, int]]) -> list[str]:
+    test = found["test"]
+    known = _tally({split: own["known"] for split, own in found.items()})
+    recognised, without = (sum(own[key] for own in found.values()) for key in ("recognised", "images_without"))
+    return [
+        f"patients known or recognised: {known}; {recognised} images recognised, {without} of nobody that is known",
+        f"  {test['seen_in_training']} of {test['known']} known test patients are in training or validation too, by "
+        f"images with a class; {test['seen_in_training_masked']} by images with a mask",
+    ]
 
 
 def _tally(counts: dict[str, int]) -> str:

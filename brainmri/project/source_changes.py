@@ -27,10 +27,9 @@ def changed(root: Path) -> str:
     try:
         with ExitStack() as stack:
             opened = fetch.open_sources(params, stack).values()
-            images = (image for source in opened for image in local.stream(source))
             found = {
                 (image.set, image.path): (_sha256(image.data), _sha256(image.mask_data), image.patient)
-                for image in images
+                for image in local.stream_all(opened)
             }
     except BrainMRIError as error:
         return f"fetch.local: the source cannot be compared with data/raw any more: {error}"

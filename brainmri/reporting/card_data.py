@@ -61,9 +61,10 @@ def patients(data: Metrics) -> list[Block]:
     """Return how many patients each split knows, and whether those tested were in training too."""
     found, test = data["patients"], data["patients"]["test"]
     rows = [[name, str(found[name]["known"]), str(found[name]["images_without"])] for name in ("train", "val", "test")]
-    if test["seen_in_training"]:
+    if test["seen_in_training"] or test["seen_in_training_masked"]:
         said = (
-            f"Of the {test['known']} known test patients {test['seen_in_training']} are in training or validation too."
+            f"Of the {_counted(test['known'], 'known test patient')} the classifier met {test['seen_in_training']} in "
+            f"training or validation, the U-Net {test['seen_in_training_masked']}."
         )
     elif test["known"]:
         said = f"None of the {_counted(test['known'], 'known test patient')} is in training or validation."

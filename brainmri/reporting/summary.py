@@ -25,7 +25,7 @@ def headline_numbers(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, floa
         - `dice_<method>`, the mean over the test images with a tumour in truth
         - `probe_metadata`, `probe_neighbour`, the accuracies of what cannot know a tumour
         - `test_images`; `test_no_patient`, how many of them are of nobody that is known; `patients_seen`, how many of
-          the known test patients are in training or validation too
+          the known test patients are in training or validation of the classifier too
 
         What was not measured is left out: the Dice of a method that was skipped, a score that is not defined,
         `patients_seen` where no test patient is known, because none seen would be untrue. DVC shows a dash for it.

@@ -6,6 +6,7 @@ and folders often hold a person's name or an identifier of the hospital.
 
 Patients that the source does not name are told by DICOM's PatientID and become d0001 and on; where that is empty, and
 in NIfTI, each series or file counts as one patient, v0001 and on: at least slices of one volume stay together.
+`Names` of one fetch hold for all of its sets, so that a name is one patient, and one PatientID has one name.
 """
 
 import hashlib
@@ -25,6 +26,8 @@ from brainmri.sources.slicing import Volume, from_dicom, from_nifti, read_mask
 NO_PIXELS = "DICOM without pixels"  # reports, directories and the like, counted among what is ignored
 
 Read = Callable[[str], bytes]
+Key = tuple[str, str, str]  # letter of the name; digest of PatientID or series, or path; the set where it is a path
+Names = dict[Key, str]  # never to be written or shown
 
 
 def is_scan(path: str) -> bool:
@@ -43,10 +46,11 @@ def refuse_other_masks(images: list[SourceImage]) -> None:
             )
 
 
-def expand(images: list[SourceImage], read: Read, ignored: dict[str, int]) -> Iterator[SourceImage]:
+def expand(images: list[SourceImage], read: Read, ignored: dict[str, int], names: Names) -> Iterator[SourceImage]:
     """Yield the slices of DICOM and NIfTI files, volume by volume; memory holds one series at a time.
 
-    Files are read twice, first for what groups them. DICOM objects without pixels are counted in `ignored`.
+    Files are read twice, first for what groups them. DICOM objects without pixels are counted in `ignored`. Patients
+    that `names` has keep their name, the others are added to it.
 
     Raises
     ------
@@ -55,7 +59,7 @@ def expand(images: list[SourceImage], read: Read, ignored: dict[str, int]) -> It
         equal series; the message begins with the path inside the set.
     """
     groups: dict[tuple[str, str, str, str, str], list[SourceImage]] = {}
-    whose: dict[tuple[str, str, str, str, str], tuple[str, str]] = {}
+    whose: dict[tuple[str, str, str, str, str], Key] = {}
     for image in tqdm(images, "fetch: headers", unit=" files", mininterval=1, disable=not images):
         if (header := _header(image, read)) is None:
             ignored[NO_PIXELS] = ignored.get(NO_PIXELS, 0) + 1
@@ -63,8 +67,9 @@ def expand(images: list[SourceImage], read: Read, ignored: dict[str, int]) -> It
         series = header.series or image.path
         key = (image.split, image.label, image.patient, image.mask_path, series)
         groups.setdefault(key, []).append(image)
-        whose[key] = ("d", header.patient) if header.patient else ("v", series)
-    names = _pseudonyms(set(whose.values()))
+        own = ("v", series, "" if header.series else image.set)
+        whose[key] = ("d", header.patient, "") if header.patient else own
+    _add_names(names, set(whose.values()))
     seen: dict[str, str] = {}
     for key, files in groups.items():
         patient = files[0].patient or names[whose[key]]
@@ -81,13 +86,11 @@ def _header(image: SourceImage, read: Read) -> dicom.Header | None:
         raise InputError(f"{image.path}: {error}") from None
 
 
-def _pseudonyms(whose: set[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """Return a name for each patient or series; the digests and paths behind them are kept nowhere."""
-    names: dict[tuple[str, str], str] = {}
-    for letter in ("d", "v"):
-        own = sorted(key for key in whose if key[0] == letter)
-        names |= {key: f"{letter}{number:04d}" for number, key in enumerate(own, start=1)}
-    return names
+def _add_names(names: Names, whose: set[Key]) -> None:
+    """Name each patient or series that has no name yet; the digests and paths behind names are kept nowhere."""
+    for key in sorted(whose - set(names)):
+        taken = sum(letter == key[0] for letter, _, _ in names)
+        names[key] = f"{key[0]}{taken + 1:04d}"
 
 
 def _volumes(files: list[SourceImage], read: Read, seen: dict[str, str]) -> Iterator[Iterator[SourceImage]]:

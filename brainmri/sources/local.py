@@ -32,10 +32,16 @@ class Source:
     channels: tuple[str, ...] = ()  # of the layout's pictures, of which one was chosen
 
 
-def stream(source: Source) -> Iterator[SourceImage]:
+def stream_all(found: Iterable[Source]) -> Iterator[SourceImage]:
+    """Yield the images of all sources of a fetch, one source after the other; a patient's name holds for all."""
+    names: expand.Names = {}
+    return (image for source in found for image in stream(source, names))
+
+
+def stream(source: Source, names: expand.Names | None = None) -> Iterator[SourceImage]:
     """Yield the images of a source with their bytes: pictures by path, one in memory at a time, then slices of scans.
 
-    Slices are made of DICOM and NIfTI files by `expand.expand`.
+    Slices are made of DICOM and NIfTI files by `expand.expand`, which adds to the `names` of their patients.
     """
     scans = [image for image in source.images if expand.is_scan(image.path)]
     for image in source.images:
@@ -43,7 +49,7 @@ def stream(source: Source) -> Iterator[SourceImage]:
             continue
         mask = source.read(image.mask_path) if image.mask_path else None
         yield replace(image, data=source.read(image.path), mask_data=mask)
-    yield from expand.expand(scans, source.read, source.ignored)
+    yield from expand.expand(scans, source.read, source.ignored, {} if names is None else names)
 
 
 def count(found: Iterable[Source]) -> int | None:

@@ -103,6 +103,7 @@ def test_classes_that_are_called_like_numbers_are_counted(place):
     predictions = (ROOT / "plots/predictions.csv").read_text().splitlines()[1:]
     assert sum(map(sum, counts)) == len(predictions)
     assert all(counts[at][at] > 0 for at in range(len(names)))
+    assert any("Images without a known patient" in each.proto.body for each in page.get("html"))
 
 
 @pytest.mark.parametrize(

@@ -140,17 +140,37 @@ def index(**columns):
 
 
 def test_patients_are_filled_in_where_they_are_empty():
-    small = thumbnails([*simulated(1)[0][:2], simulated(2)[0][0]])
+    small = thumbnails([simulated(2)[0][1], simulated(1)[0][1], simulated(2)[0][0]])
     given = known_patients.with_patients(index(patient=["own", "", ""]), small, known())
     assert given["patient"].tolist() == ["own", known().at[1, "patient"], ""]
     assert given["recognised"].tolist() == [False, True, False]
     assert given["known_fold"].tolist() == [-1, known().at[1, "fold"], -1]
 
 
-def test_where_every_patient_is_named_nothing_is_looked_for():
-    named = index(patient=["a", "b", "c"])
-    given = known_patients.with_patients(named, thumbnails(simulated(1)[0][:3]), known())
+def test_where_nobody_is_known_the_index_stays_as_it_is():
+    named = index(patient=["a", "b", "b"])
+    given = known_patients.with_patients(named, thumbnails(simulated(2)[0][:3]), known())
     pd.testing.assert_frame_equal(given, named.assign(recognised=False, known_fold=-1))
+
+
+def test_a_person_whom_the_source_names_is_the_one_who_is_recognised_elsewhere():
+    """The source calls them `own`, also on an image that is not recognised; in another set they have no name."""
+    small = thumbnails([simulated(1)[0][0], simulated(2)[0][0], simulated(1)[0][1]])
+    given = known_patients.with_patients(index(patient=["own", "own", ""]), small, known())
+    person = known().at[0, "patient"]
+    assert known().at[1, "patient"] == person
+    assert given["patient"].tolist() == [person] * 3
+    assert given["recognised"].tolist() == [False, False, True]  # the others the source named
+    assert given["known_fold"].tolist() == [known().at[0, "fold"]] * 3
+
+
+def test_a_name_of_the_source_for_several_persons_is_left_and_told(capsys):
+    at = [0, int((known()["patient"] != known().at[0, "patient"]).idxmax())]
+    small = thumbnails([*(simulated(1)[0][row] for row in at), simulated(2)[0][0]])
+    given = known_patients.with_patients(index(patient=["both", "both", ""]), small, known())
+    assert given["patient"].tolist() == ["both", "both", ""]
+    assert given["known_fold"].tolist() == [-1] * 3
+    assert "because each shows slices of several known persons: 1 (preprocess" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -152,10 +152,31 @@ def test_patients_are_counted_by_split():
             "patient": ["a", "b", "a", "b", "c", ""],
             "split": ["train", "val", "test", "test", "test", "test"],
             "recognised": [False, False, True, False, False, False],
+            "label": "glioma",
+            "has_mask": False,
         }
     )
     assert leakage.patients(table) == {
         "train": {"known": 1, "recognised": 0, "images_without": 0},
         "val": {"known": 1, "recognised": 0, "images_without": 0},
-        "test": {"known": 3, "recognised": 1, "images_without": 1, "seen_in_training": 2},
+        "test": {
+            "known": 3,
+            "recognised": 1,
+            "images_without": 1,
+            "seen_in_training": 2,
+            "seen_in_training_masked": 0,
+        },
     }
+
+
+def test_a_test_patient_is_seen_by_the_network_that_learns_from_their_images():
+    """Patient a is tested with a class and learnt with a mask, b the reverse; one network has seen c or d, both e."""
+    rows = [
+        ("a", "test", "glioma", False), ("a", "train", "", True), ("b", "val", "glioma", False),
+        ("b", "test", "", True), ("c", "val", "glioma", False), ("c", "test", "glioma", True), ("d", "train", "", True),
+        ("d", "test", "", True), ("e", "train", "glioma", True), ("e", "test", "glioma", True), ("", "train", "", True),
+        ("", "test", "", True),
+    ]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["patient", "split", "label", "has_mask"]).assign(recognised=False)
+    found = leakage.patients(table)["test"]
+    assert (found["known"], found["seen_in_training"], found["seen_in_training_masked"]) == (5, 2, 2)

@@ -55,6 +55,7 @@ def test_it_finds_what_the_stages_find(check, set_manifest, raw, processed):
     assert {name: found["twins"][name] for name in twins} == twins
     assert sum(found["twins"]["pairs_by_split"].values()) == twins["pairs"]
     assert found["twins"]["pairs_by_split"]["test and train"] >= 1
+    assert found["patients"] == read_json(processed / "summary/summary.json")["patients"]
     assert found["images"]["patient_named"] == found["images"]["with_mask"] == found["images"]["readable"] == 64
     assert found["images"]["sizes_px"] == {"64x64": 64}
     assert found["images"]["spacing_stated"] == 0
@@ -81,6 +82,8 @@ def test_the_text_says_the_same(check, set_manifest):
     for part in ("manifest: 64 images, 64 with a mask, 32 patients", "train: glioma 12, meningioma 12, notumor 12",
                  "unreadable: 0", "sizes: 64x64 64; 0 not square", "modes: L 64", "spacing: not stated",
                  "test and train ", "twins with different labels: 0 groups",
+                 "patients known or recognised: train ", ", test 8; 0 images recognised, 0 of nobody that is known",
+                 "  0 of 8 known test patients are in training or validation too, by images with a class; 0 by",
                  "Nothing found for which a run would be refused", "Not for clinical use."):  # fmt: skip
         assert part in out
 

@@ -125,6 +125,31 @@ def test_patients_come_from_the_files_and_volumes_stay_together(tmp_path):
     assert sizes == {"": 1, "v0001": 4, "v0002": 4, "v0003": 4, "v0004": 4}
 
 
+def test_a_name_is_one_patient_in_all_sets_and_one_patient_id_has_one_name(tmp_path):
+    """Numbers begin at 1 in each set if sets are named apart: then strangers share a name, and one person has two."""
+
+    def of(patient, box, uid):
+        return dict(enumerate(dicom_series(BOX + np.int16(box), AFFINE, PatientID=patient, series=uid)))
+
+    classes = {f"glioma/k/{name}": data for name, data in of("Kim", 0, "1.1").items()}
+    classes |= {f"glioma/z/{name}": data for name, data in of("Zoe", 1, "1.2").items()}
+    classes["glioma/1.nii"] = nifti_bytes(BOX, AFFINE)
+    masks = {f"images/{at}.nii": nifti_bytes(BOX + np.int16(at), AFFINE) for at in (1, 2)}
+    masks |= {f"masks/{at}.nii": nifti_bytes((BOX > 1500).astype(np.uint8), AFFINE) for at in (1, 2)}
+    own = {f"k{name}.dcm": data for name, data in of("Kim", 7, "2.1").items()}
+    (tmp_path / "m").mkdir()
+    for name, data in own.items():
+        (tmp_path / "m" / name).write_bytes(data)
+    (tmp_path / "m/own.csv").write_text("path,label\n" + "".join(f"{name},cyst\n" for name in own))
+    places = {"classes": pack(tmp_path / "c", classes, "folder"), "masks": pack(tmp_path / "k", masks, "zip")}
+    table, _ = table_of(fetched(tmp_path, "local", manifest=tmp_path / "m/own.csv", **places))
+    of_set = {name: set(rows["patient"]) for name, rows in table.groupby("set")}
+    assert of_set["classes"] == {"d0001", "d0002", "v0001"}
+    assert of_set["masks"] == {"v0002", "v0003"}
+    (kim,) = of_set["manifest"]
+    assert set(table["set"][table["patient"] == kim]) == {"classes", "manifest"}
+
+
 def manifest(tmp_path, rows, files):
     for name, data in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

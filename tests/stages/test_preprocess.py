@@ -17,6 +17,8 @@ from brainmri.preprocessing import duplicates, known_patients, splits
 from brainmri.preprocessing.scans import read_scan
 from stages import preprocess
 
+NOBODY_SEEN = {"seen_in_training": 0, "seen_in_training_masked": 0}
+
 
 def run(section, raw, out, excluded=()):
     """Run the stage with a file of excluded (image id, reason) beside `out`."""
@@ -105,11 +107,11 @@ def known_slices(raw, patients):
 def test_the_summary_says_whose_images_are_in_each_split(raw, processed, tmp_path):
     found = summary(processed)["patients"]
     assert found["train"]["known"] + found["val"]["known"] == 24
-    assert found["test"] == {"known": 8, "recognised": 0, "images_without": 0, "seen_in_training": 0}
+    assert found["test"] == {"known": 8, "recognised": 0, "images_without": 0, **NOBODY_SEEN}
     copy = with_manifest(raw, tmp_path, lambda table: table["patient"].replace("p0001", ""))
     run(params(duplicates="report", known_patients=False), copy, tmp_path / "out")
     told = summary(tmp_path / "out")["patients"]
-    assert told["test"] == {"known": 7, "recognised": 0, "images_without": 2, "seen_in_training": 0}
+    assert told["test"] == {"known": 7, "recognised": 0, "images_without": 2, **NOBODY_SEEN}
     assert told["train"]["images_without"] == told["val"]["images_without"] == 0
 
 
@@ -133,6 +135,7 @@ def test_a_test_patient_who_is_learnt_from_too_is_counted(raw, tmp_path):
         "recognised": 0,
         "images_without": 0,
         "seen_in_training": 1,
+        "seen_in_training_masked": 1,
     }
 
 
