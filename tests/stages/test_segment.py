@@ -155,7 +155,7 @@ def test_gate_needs_the_class_of_images_without_tumour(processed, classifier, mo
 def test_unet_that_was_not_trained_is_left_out(processed, run, capsys):
     out = run(processed / "test", methods=["unet", "kmeans"])
     scores = read_json(out / "scores.json")
-    assert scores["unet"] == {"skipped": "no masked training images"}
+    assert scores["unet"] == {"title": "U-Net", "skipped": "no masked training images"}
     assert scores["kmeans"]["images"] == 16
     assert not (out / "masks-unet.npy").exists()
     assert "method unet left out: no masked training images" in capsys.readouterr().out
@@ -166,7 +166,7 @@ def test_only_a_unet_that_was_not_trained(processed, run):
     rows = pd.read_csv(out / "rows.csv")
     assert rows.empty
     assert {"method", "dice", "truth_px"} <= set(rows.columns)
-    assert read_json(out / "scores.json") == {"unet": {"skipped": "no masked training images"}}
+    assert read_json(out / "scores.json") == {"unet": {"title": "U-Net", "skipped": "no masked training images"}}
 
 
 def test_areas_are_in_mm2_where_the_voxel_size_is_known(test_copy, run):
