@@ -32,7 +32,7 @@ repro: $(READY) ## make the environment and run the pipeline (dvc repro)
 	@brainmri same-bits
 
 # What failed last time goes first, and the first failure ends it.
-test-quick: $(READY) ## run the tests that take under two seconds each, between two edits (a minute and a half in all)
+test-quick: $(READY) ## run the tests that take under two seconds each, between two edits (two minutes in all)
 	pytest -q -x --failed-first -m "not slow and not pipeline and not servers and not browser"
 
 test: $(READY) ## run the tests, the whole pipeline on a tiny phantom among them
