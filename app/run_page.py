@@ -17,7 +17,7 @@ from brainmri.core.files import open_array, read_json
 from brainmri.core.git import git
 from brainmri.core.index import read_split, read_table
 from brainmri.core.labels import NOT_CLINICAL
-from brainmri.reporting import card_data, card_scores, model_card
+from brainmri.reporting import card_data, card_scores, external_sets, model_card
 from brainmri.segmentation.methods import METHODS
 
 METRICS = ("data", "probe", "classify", "segment")
@@ -59,6 +59,7 @@ def _metrics(place: Path, tabs: dict[str, Any]) -> None:
             *model_card.origin(data),
             *model_card.first_cases(predictions, place / "data/evaluation/cases.png"),
             *card_scores.at_a_glance(classify, plots),
+            *external_sets.section(metrics),
             *card_scores.by_class(classify, data["classes"], plots),
             *card_scores.confusion(predictions, data["classes"], plots),
             *card_scores.pointing(classify),

@@ -1,9 +1,11 @@
-"""Evaluate: score the classifier on the test images, once; no choice is made here.
+"""Evaluate: score the classifier on the test images and on the external sets, once; no choice is made here.
 
-Reads `models/classifier` and `data/processed/test`. Writes `data/evaluation`: `scores.json` (with 95 % intervals; see
-`assessment`), `predictions.csv` (a row of calibrated probabilities per image), `pointing.csv` (a row per image with a
-tumour mask), the points of the ROC, precision-recall, reliability and coverage-risk curves, `cases.png` with three
-wrong and three right answers, `gallery.png` with more of both, and `saliency.png` with where the evidence lay.
+Reads `models/classifier`, `data/processed/test` and `data/processed/external`. Writes `data/evaluation`: `scores.json`
+(with 95 % intervals; see `assessment`), `predictions.csv` (a row of calibrated probabilities per image), `pointing.csv`
+(a row per image with a tumour mask), the points of the ROC, precision-recall, reliability and coverage-risk curves,
+`cases.png` with three wrong and three right answers, `gallery.png` with more of both, and `saliency.png` with where the
+evidence lay. Where there are external sets with labels, `scores.json` has theirs under `external`, and `external.csv`
+the predictions.
 """
 
 import argparse
@@ -15,8 +17,9 @@ import pandas as pd
 from pydantic import Field
 
 from brainmri.core.errors import InputError, exit_on_error
-from brainmri.core.files import new_directory, write_json, write_table
+from brainmri.core.files import new_directory, read_json, write_json, write_table
 from brainmri.core.index import Split, read_split
+from brainmri.core.manifest import EXTERNAL
 from brainmri.core.params import Section, Seed, load
 from brainmri.models.classifier import Classifier, class_probabilities, load_repeats
 from brainmri.models.model_files import require_same_images
@@ -27,6 +30,8 @@ from brainmri.scoring import assessment, calibration, pointing
 from brainmri.scoring.curves import curve_tables
 from brainmri.scoring.predictions_table import Answers, class_numbers, read_answers
 
+AT_ONCE = 256  # images in memory; whole batches, because the last bits of a product depend on those
+
 
 class Params(Section):
     """Section `evaluate`."""
@@ -36,19 +41,21 @@ class Params(Section):
     saliency: Annotated[int, Field(ge=0, le=100_000)]
 
 
-def run(params: Params, model: Path, test: Path, out: Path) -> None:
-    """Score the classifier in folder `model` on the labelled images of folder `test`; write to `out`."""
+def run(params: Params, model: Path, test: Path, external: Path, out: Path) -> None:
+    """Score the classifier in folder `model` on the labelled images of `test` and of `external`; write to `out`."""
     first, *others = load_repeats(model)
-    require_same_images(test, first.image_params, first.classes)
+    for folder in (test, external):
+        require_same_images(folder, first.image_params, first.classes)
     split = read_split(test)
     rows = np.flatnonzero(split.index["label"] != "")
     if not len(rows):
         raise InputError(f"evaluate: {test} should hold labelled images, received none; name a set with classes")
-    raw = class_probabilities(first, split.images[rows], split.index.iloc[rows], calibrated=False)
+    raw = probabilities(first, split, rows, calibrated=False)
     table = predictions(split.index.iloc[rows], calibration.with_temperature(raw, first.temperature), first)
     answers = read_answers(table, first.classes)
     print(f"evaluate: {len(table)} test images, accuracy {(table['label'] == table['predicted']).mean():.4f}")
     pointed = point(first, split, params)
+    elsewhere = predict_external(first, external)
     with new_directory(out) as folder:
         found = all_scores(table, answers, raw, split.index["patient"].iloc[rows].to_numpy(), first, params)
         if others:
@@ -57,6 +64,9 @@ def run(params: Params, model: Path, test: Path, out: Path) -> None:
             )
         if len(pointed):
             found["pointing"] = pointing.score(pointed, params.seed, params.bootstrap)
+        if elsewhere:
+            found["external"] = score_external(elsewhere, read_json(external / "counts.json"), first.classes, params)
+            write_table(folder / "external.csv", pd.concat([own.assign(set=name) for name, own in elsewhere.items()]))
         write_table(folder / "predictions.csv", table)
         write_table(folder / "pointing.csv", pointed)
         write_json(folder / "scores.json", found)
@@ -69,11 +79,68 @@ def run(params: Params, model: Path, test: Path, out: Path) -> None:
         answer_galleries.evidence(folder / "saliency.png", split, table, evidence(first, split, table))
 
 
+def probabilities(classifier: Classifier, split: Split, rows: np.ndarray, calibrated: bool = True) -> np.ndarray:
+    """Return the probabilities (M, K) of `rows` (M,) of a split, which may be larger than memory."""
+    parts = [
+        class_probabilities(classifier, split.images[part], split.index.iloc[part], calibrated=False)
+        for part in pieces(rows)
+    ]
+    raw = np.concatenate([np.empty((0, len(classifier.classes)), np.float32), *parts])
+    return calibration.with_temperature(raw, classifier.temperature) if calibrated else raw
+
+
+def pieces(rows: np.ndarray) -> list[np.ndarray]:
+    """Return rows (M,) in pieces of so many that their images fit into memory, whole batches each."""
+    return [rows[at : at + AT_ONCE] for at in range(0, len(rows), AT_ONCE)]
+
+
 def predict(classifier: Classifier, split: Split, rows: np.ndarray) -> Answers:
     """Return the answers of a classifier, as its table of `predictions` would hold them."""
-    index = split.index.iloc[rows]
-    table = predictions(index, class_probabilities(classifier, split.images[rows], index), classifier)
+    table = predictions(split.index.iloc[rows], probabilities(classifier, split, rows), classifier)
     return read_answers(table, classifier.classes)
+
+
+def predict_external(classifier: Classifier, folder: Path) -> dict[str, pd.DataFrame]:
+    """Return of each external set with labels the table of `predictions` of the images whose class is known."""
+    split = read_split(folder)
+    known = split.index["label"].isin(classifier.classes).to_numpy(bool)
+    of_set = split.index["set"].to_numpy(str)
+    rows = {
+        name: np.flatnonzero(known & (of_set == EXTERNAL + name))
+        for name, counts in read_json(folder / "counts.json").items()
+        if counts["labelled"]
+    }
+    return {
+        name: predictions(split.index.iloc[own], probabilities(classifier, split, own), classifier)
+        for name, own in rows.items()
+    }
+
+
+def score_external(
+    tables: dict[str, pd.DataFrame], counts: dict[str, Any], classes: list[str], params: Params
+) -> dict[str, Any]:
+    """Return of each external set its `counts`, `test_patients`, and where an image is left `scores` and `ci95`."""
+    found: dict[str, Any] = {}
+    for name, table in tables.items():
+        patient = table["patient"]
+        found[name] = {
+            "counts": counts[name],
+            "test_patients": {
+                "known": len(set(patient) - {""}),
+                "seen_in_training": counts[name]["patients_seen"],
+                "images_without": int((patient == "").sum()),
+            },
+        }
+        if table.empty:
+            print(f"evaluate: external set {name}: nothing to score is left of {counts[name]['images']} images")
+            continue
+        answers = read_answers(table, classes)
+        found[name] |= {
+            "scores": assessment.scored(answers),
+            "ci95": assessment.bounds(answers, params.seed, params.bootstrap),
+        }
+        print(f"evaluate: external set {name}: {len(table)} images, accuracy {found[name]['scores']['accuracy']:.4f}")
+    return found
 
 
 def predictions(index: pd.DataFrame, probabilities: np.ndarray, classifier: Classifier) -> pd.DataFrame:
@@ -113,18 +180,27 @@ def all_scores(
 def point(classifier: Classifier, split: Split, params: Params) -> pd.DataFrame:
     """Return one row an image with a tumour mask: the class looked for, whether its evidence peaks in the mask."""
     rows = pointing.candidates(split.index, split.masks, params.saliency, np.random.default_rng(params.seed))
+    index = split.index.iloc[rows]
+    parts = [point_piece(classifier, split, part) for part in pieces(rows)]
+    found = pd.concat(parts, ignore_index=True) if parts else point_piece(classifier, split, rows)
+    head = index["head_fraction"].to_numpy(float) * split.masks.shape[1] * split.masks.shape[2]
+    area = found.pop("area").to_numpy()
+    table = index[["image_id", "label", "unit", "training_twin"]].reset_index(drop=True).assign(row=rows)
+    return pd.concat([table, found], axis=1).assign(chance=area / np.fmax(area, head))
+
+
+def point_piece(classifier: Classifier, split: Split, rows: np.ndarray) -> pd.DataFrame:
+    """Return of each of a few rows the class looked for, whether evidence and brightness hit, and the tumour's area."""
     index, images = split.index.iloc[rows], split.images[rows]
     masks = split.masks[index["mask_row"].to_numpy()]
     wanted = pointing.likeliest_tumour(class_probabilities(classifier, images, index), classifier.classes)
-    area = masks.sum(axis=(1, 2), dtype=float)
-    head = index["head_fraction"].to_numpy(float) * masks.shape[1] * masks.shape[2]
-    table = index[["image_id", "label", "unit", "training_twin"]].reset_index(drop=True)
-    return table.assign(
-        row=rows,
-        looked_for=[classifier.classes[at] for at in wanted],
-        hit=pointing.hits(classifier_evidence(classifier, images, index, wanted), masks),
-        brightest=pointing.hits(pointing.brightness(images), masks),
-        chance=area / np.fmax(area, head),
+    return pd.DataFrame(
+        {
+            "looked_for": [classifier.classes[at] for at in wanted],
+            "hit": pointing.hits(classifier_evidence(classifier, images, index, wanted), masks),
+            "brightest": pointing.hits(pointing.brightness(images), masks),
+            "area": masks.sum(axis=(1, 2), dtype=float),
+        }
     )
 
 
@@ -140,10 +216,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path, help="folder that train wrote")
     parser.add_argument("test", type=Path, help="test folder that preprocess wrote")
+    parser.add_argument("external", type=Path, help="folder of external sets that preprocess wrote")
     parser.add_argument("out", type=Path, help="folder to write")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     args = parser.parse_args()
-    run(load(args.params, "evaluate", Params), args.model, args.test, args.out)
+    run(load(args.params, "evaluate", Params), args.model, args.test, args.external, args.out)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 """Fetch: bring a set of images, from wherever it comes, into one form.
 
 Reads what `fetch.source` names: `phantom` (simulated here), `kaggle` (downloaded) or `local` (a folder, an archive or
-a manifest CSV). Writes the folder `OUT`: `images-000.zip` and on, `manifest.csv` (one row an image, its columns in
-`brainmri/core/manifest.py`) and `summary.json` (counts, and what differs from the known sets). Equal images give equal
-shards and an equal manifest whichever way they came. Pictures are copied as they are, preprocess
-is the first to decode them; DICOM and NIfTI files become a 16-bit PNG a slice, because their headers may name a person,
-and of pictures with a sequence a channel the one that `fetch.channel` names becomes a PNG.
+a manifest CSV), and beside it the sets of `fetch.external`, which are scored and never learnt from. Writes the folder
+`OUT`: `images-000.zip` and on, `manifest.csv` (one row an image, its columns in `brainmri/core/manifest.py`) and
+`summary.json` (counts, and what differs from the known sets). Equal images give equal shards and an equal manifest
+whichever way they came. Pictures are copied as they are, preprocess is the first to decode them; DICOM and NIfTI files
+become a 16-bit PNG a slice, because their headers may name a person, and of pictures with a sequence a channel the one
+that `fetch.channel` names becomes a PNG.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -23,12 +25,14 @@ from tqdm import tqdm
 from brainmri.core import shards
 from brainmri.core.errors import InputError, ParamsError, exit_on_error
 from brainmri.core.files import new_directory, write_json, write_table
-from brainmri.core.manifest import COLUMNS, SourceImage, image_id
+from brainmri.core.manifest import COLUMNS, EXTERNAL, SourceImage, image_id
 from brainmri.core.params import Section, load
 from brainmri.phantom.simulated_set import PhantomParams, simulate
-from brainmri.sources import kaggle, layouts, local
+from brainmri.sources import external, kaggle, layouts, local
 
 Handle = Annotated[str | None, AfterValidator(kaggle.check_handle)]
+SetName = Annotated[str, AfterValidator(external.check_name)]
+Place = Annotated[str, AfterValidator(external.check_place)]
 
 
 class KaggleParams(Section):
@@ -61,6 +65,7 @@ class Params(Section):
     phantom: PhantomParams
     kaggle: KaggleParams
     local: LocalParams
+    external: dict[SetName, Place]
 
 
 def run(params: Params, out: Path) -> None:
@@ -69,8 +74,7 @@ def run(params: Params, out: Path) -> None:
     with new_directory(out) as folder, ExitStack() as stack:
         found = open_sources(params, stack)
         refuse_unused_channel(params, found)
-        images = local.stream_all(found.values()) if found else simulate(params.phantom)
-        total = local.count(found.values()) if found else params.phantom.images()
+        images, total = source_images(params, found)
         progress = tqdm(images, f"fetch {params.source}", total, unit=" images", mininterval=1)
         stored = shards.write(folder, members(progress, rows))
         table = manifest_table(rows, stored)
@@ -80,9 +84,17 @@ def run(params: Params, out: Path) -> None:
     warn(params, found, table)
 
 
+def source_images(params: Params, found: dict[str, local.Source]) -> tuple[Iterator[SourceImage], int | None]:
+    """Return all images, those of external sets last, and their number, where it can be told."""
+    images, total = local.stream_all(found.values()), local.count(found.values())
+    if params.source != "phantom":
+        return images, total
+    return chain(simulate(params.phantom), images), None if total is None else total + params.phantom.images()
+
+
 def require_classes(table: pd.DataFrame) -> None:
-    """Refuse a manifest without a single label."""
-    if not table["label"].any():
+    """Refuse a manifest without a single label among what is learnt from."""
+    if not table["label"][~table["set"].str.startswith(EXTERNAL)].any():
         raise InputError(
             "fetch: at least one set should have classes, for the classifier to learn from, received images "
             "without any; name fetch.local.classes, or give labels in the manifest"
@@ -90,25 +102,30 @@ def require_classes(table: pd.DataFrame) -> None:
 
 
 def open_sources(params: Params, stack: ExitStack) -> dict[str, local.Source]:
-    """Open every set that is named, by the name it has in the manifest, with pseudonyms; none for the phantom."""
-    if params.source == "phantom":
-        return {}
-    section = params.kaggle if params.source == "kaggle" else params.local
-    places = section.model_dump(exclude={"patients"})
-    named = {name: value for name, value in places.items() if value is not None}
-    if not named:
-        keys = " or ".join(f"fetch.{params.source}.{name}" for name in places)
-        raise ParamsError(f"fetch.source is {params.source}, so {keys} should name a set, received null for each")
-    if params.source == "kaggle":
-        named = {name: kaggle.download(handle) for name, handle in named.items()}
+    """Open every set that is named, by the name it has in the manifest, with pseudonyms; external ones come last."""
+    named = {} if params.source == "phantom" else places(params)
     opened = {
         name: local.opened_manifest(Path(place))
         if name == "manifest"
         else local.opened_layout(Path(place), name, params.channel)
         for name, place in named.items()
     }
+    opened |= {
+        EXTERNAL + name: external.opened(name, place, params.channel) for name, place in sorted(params.external.items())
+    }
     found = {name: stack.enter_context(source) for name, source in opened.items()}
     return local.with_patients(found, patients_table(params))
+
+
+def places(params: Params) -> dict[str, Any]:
+    """Return where the sets are that are learnt from, downloaded ones too, by the name they have in the manifest."""
+    section = params.kaggle if params.source == "kaggle" else params.local
+    keys = section.model_dump(exclude={"patients"})
+    named = {name: value for name, value in keys.items() if value is not None}
+    if not named:
+        wanted = " or ".join(f"fetch.{params.source}.{name}" for name in keys)
+        raise ParamsError(f"fetch.source is {params.source}, so {wanted} should name a set, received null for each")
+    return {name: kaggle.download(handle) for name, handle in named.items()} if params.source == "kaggle" else named
 
 
 def patients_table(params: Params) -> Path | None:
@@ -166,7 +183,12 @@ def summary(params: Params, table: pd.DataFrame, found: dict[str, local.Source])
         }
     simulated = params.source == "phantom"
     handles = params.kaggle.model_dump() if params.source == "kaggle" else None
-    return {"source": params.source, "simulated": simulated, "kaggle": handles, "sets": sets}
+    result = {"source": params.source, "simulated": simulated, "kaggle": handles, "sets": sets}
+    if params.external:
+        result["external"] = {
+            name: None if external.on_this_machine(place) else place for name, place in params.external.items()
+        }
+    return result
 
 
 def counts(rows: pd.DataFrame) -> dict[str, dict[str, int]]:
@@ -190,8 +212,9 @@ def warn(params: Params, found: dict[str, local.Source], table: pd.DataFrame) ->
         differ = [f"{at} {n['found']} instead of {n['expected']}" for at, n in source.differences.items()]
         ignored = [f"{count} {kind}" for kind, count in sorted(source.ignored.items())]
         rows = table[table["set"] == name]
-        several = patients_in_several_splits(rows)
-        nobody = rows["path"][rows["patient"] == ""]
+        learnt = not name.startswith(EXTERNAL)
+        several = patients_in_several_splits(rows) if learnt else 0
+        nobody = rows["path"][(rows["patient"] == "") & learnt]
         for problem in (
             f"the counts differ from those of the known set: {', '.join(differ)}" if differ else "",
             f"ignored files: {', '.join(ignored)}" if ignored else "",

@@ -1,9 +1,11 @@
 """Preprocess: decode every stored image to the square grid, window it, find twins and patients, decide the splits.
 
 Reads `data/raw` (shards and manifest) and `exclude.csv` (images that a person took out). Writes
-`data/processed/{train,val,test}` (`images.npy`, `masks.npy`, `index.csv`, `preprocess.json`) and
-`data/processed/summary` (counts, histograms, twins, conflicts of labels, pictures).
-The splits are drawn here, once; every later stage takes them as they are.
+`data/processed/{train,val,test}` (`images.npy`, `masks.npy`, `index.csv`, `preprocess.json`),
+`data/processed/summary` (counts, histograms, twins, conflicts of labels, pictures), and `data/processed/external`: of
+the sets that are never learnt from, what training has not seen, in the same files, and `counts.json`, what was left
+out. Where there is no such set, it is empty.
+The splits are drawn here, once; every later stage takes them as they are. External sets have no part in that.
 """
 
 import argparse
@@ -21,10 +23,10 @@ from brainmri.core.errors import InputError, exit_on_error
 from brainmri.core.files import create_array, new_directory, write_json, write_table
 from brainmri.core.index import COLUMNS
 from brainmri.core.labels import class_names
-from brainmri.core.manifest import read_manifest
+from brainmri.core.manifest import EXTERNAL, read_manifest
 from brainmri.core.params import Seed, load
 from brainmri.core.shards import read_images
-from brainmri.preprocessing import known_patients, leakage, splits
+from brainmri.preprocessing import external, known_patients, leakage, splits
 from brainmri.preprocessing.exclusions import read_exclusions
 from brainmri.preprocessing.images import ImageParams
 from brainmri.preprocessing.scans import Scans, read_scans
@@ -67,9 +69,11 @@ class Params(ImageParams):
 
 
 def run(params: Params, raw: Path, exclude: Path, out: Path) -> None:
-    """Preprocess the set in folder `raw`, without the images that `exclude` names, into the four folders of `out`."""
+    """Preprocess the set in folder `raw`, without the images that `exclude` names, into the five folders of `out`."""
     manifest = read_manifest(raw)
     excluded = read_exclusions(exclude, manifest["image_id"])
+    elsewhere = manifest["set"].str.startswith(EXTERNAL)
+    manifest, others = manifest[~elsewhere], manifest[elsewhere]
     rng = np.random.default_rng(params.seed)
     with new_directory(out) as folder:
         pool = folder / "pool"
@@ -81,10 +85,13 @@ def run(params: Params, raw: Path, exclude: Path, out: Path) -> None:
         table, pairs = find_patients(scans, params)
         table = assign_splits(table, excluded, params, rng)
         classes = class_names(table["label"])
-        for name in ("train", "val", "test"):
+        freed = read_external(params, raw, others, excluded, scans, table, pool / "external")
+        parts = {name: (scans, table[table["split"] == name]) for name in ("train", "val", "test")}
+        for name, (source, rows) in {**parts, "external": (freed.scans, freed.rows)}.items():
             (folder / name).mkdir()
-            write_split(folder / name, scans, table[table["split"] == name])
+            write_split(folder / name, source, rows)
             write_json(folder / name / "preprocess.json", {"classes": classes, "params": params.image_params()})
+        write_json(folder / "external/counts.json", freed.counts)
         write_summary(folder / "summary", scans, table, pairs, excluded_counts(manifest, excluded))
         draw_pictures(folder / "summary", scans, table, pairs, rng)
         shutil.rmtree(pool)
@@ -92,8 +99,7 @@ def run(params: Params, raw: Path, exclude: Path, out: Path) -> None:
 
 def refuse_too_many_bad(bad: pd.DataFrame, count: int, max_bad: float) -> None:
     """Stop where more than a share `max_bad` of the images cannot be read, naming the first of them."""
-    for row in bad.itertuples():
-        print(f"warning: image {row.image_id} left out: {row.reason}", file=sys.stderr)
+    warn_of_bad(bad)
     if len(bad) > max_bad * count or len(bad) == count:
         first = "; ".join(f"{row.image_id}: {row.reason}" for row in bad.head(3).itertuples())
         raise InputError(
@@ -102,10 +108,18 @@ def refuse_too_many_bad(bad: pd.DataFrame, count: int, max_bad: float) -> None:
         )
 
 
+def warn_of_bad(bad: pd.DataFrame) -> None:
+    """Name each image that cannot be read."""
+    for row in bad.itertuples():
+        print(f"warning: image {row.image_id} left out: {row.reason}", file=sys.stderr)
+
+
 def warn_of_missing_windows(scans: Scans, params: Params) -> None:
     """Say how many scans have no window of their own, where that was asked for."""
+    if params.window_source != "dicom" or not len(scans.table):
+        return
     missing = int((~(scans.table["window_low"] < scans.table["window_high"])).sum())
-    if params.window_source == "dicom" and missing:
+    if missing:
         print(
             f"warning: {missing} of {len(scans.table)} images name no window of their own; theirs are percentiles",
             file=sys.stderr,
@@ -158,6 +172,36 @@ def excluded_counts(manifest: pd.DataFrame, excluded: dict[str, str]) -> dict[st
     """Return how many images were excluded, by reason and class."""
     rows = manifest[manifest["image_id"].isin(excluded)]
     return leakage.counts(rows["label"].replace("", "unlabelled"), rows["image_id"].map(excluded))
+
+
+def read_external(
+    params: Params,
+    raw: Path,
+    manifest: pd.DataFrame,
+    excluded: dict[str, str],
+    scans: Scans,
+    table: pd.DataFrame,
+    scratch: Path,
+) -> external.Freed:
+    """Read the external sets, whose rows `manifest` has; tell what of them may be scored, and what became of the rest.
+
+    Their arrays are written to `scratch`; those of the other sets are `scans`, whose splits `table` has.
+    """
+    if manifest.empty:
+        return external.Freed(scans, table.iloc[:0], {})
+    scratch.mkdir()
+    stored = tqdm(read_images(raw, manifest), "preprocess external", len(manifest), unit="image", mininterval=1)
+    others = read_scans(stored, len(manifest), params, scratch)
+    warn_of_bad(others.bad)
+    warn_of_missing_windows(others, params)
+    limits = (params.twin_threshold, params.neighbour_threshold, params.twin_mirror)
+    known = known_patients.read_table() if params.known_patients else None
+    rows = external.judged(scans, table["split"], others, *limits, known)
+    rows.loc[rows["image_id"].isin(excluded), "split"] = leakage.EXCLUDED
+    counts = external.counts(manifest, rows, list(excluded), class_names(table["label"]))
+    for name, found in counts.items():
+        print(f"preprocess: external set {name}: {external.said(found)}")
+    return external.Freed(others, external.kept(rows), counts)
 
 
 def write_split(folder: Path, scans: Scans, rows: pd.DataFrame) -> None:

@@ -42,7 +42,7 @@ def run(
 ) -> None:
     """Write the folders `metrics`, `plots` and `page` from what the stages before left in theirs."""
     summary = processed / "summary"
-    data = data_facts(raw, summary)
+    data = data_facts(raw, summary, processed / "external")
     table = scan_facts({name: read_index(processed / name) for name in ("train", "val", "test")})
     classify, probe = read_json(evaluation / "scores.json"), read_json(probes / "scores.json")
     curves = read_table(model / "curves.csv")
@@ -66,12 +66,14 @@ def run(
         (written / "index.html").write_text(as_html([*model_card.card(*of, evaluation / "cases.png"), *scans]))
 
 
-def data_facts(raw: Path, summary: Path) -> dict[str, Any]:
-    """Return what fetch and preprocess say of the images, lists as counts."""
+def data_facts(raw: Path, summary: Path, external: Path) -> dict[str, Any]:
+    """Return what fetch and preprocess say of the images, lists as counts; of external sets where there are some."""
     source = read_json(raw / "summary.json")
     known = ("ignored", "differences", "patients_in_several_splits")  # counts of images stand in the summary
     sets = {name: {key: facts[key] for key in known} for name, facts in source["sets"].items()}
     data = {"simulated": source["simulated"], "source": source["source"], "sets": sets}
+    if elsewhere := read_json(external / "counts.json"):
+        data["external"] = elsewhere
     return without_rows(data | read_json(summary / "summary.json"))
 
 

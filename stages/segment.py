@@ -1,13 +1,16 @@
-"""Segment: outline the tumour on every test image by each method, and score the outlines where the truth is known.
+"""Segment: outline the tumour by each method on every test image and on external sets, score where the truth is known.
 
-Reads `data/raw` (the true masks on the files' own pixels), `data/processed/test`, `models/unet` and
-`models/classifier`. Writes `data/segmentation`: `masks-<method>.npy`, `rows.csv` (one row an image and method),
-`scores.json` (with 95 % intervals) and `overlays-<method>.png` with the best, median and worst cases.
+Reads `data/raw` (the true masks on the files' own pixels), `data/processed/test`, `data/processed/external`,
+`models/unet` and `models/classifier`. Writes `data/segmentation`: `masks-<method>.npy`, `rows.csv` (one row an image
+and method), `scores.json` (with 95 % intervals) and `overlays-<method>.png` with the best, median and worst cases; the
+same but the scores in a folder `external-<name>` for each external set with masks, whose scores `scores.json` has under
+`external`.
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,6 +21,7 @@ from brainmri.core.errors import exit_on_error
 from brainmri.core.files import create_array, new_directory, read_json, write_json, write_table
 from brainmri.core.index import Split, read_split
 from brainmri.core.labels import NO_TUMOUR
+from brainmri.core.manifest import EXTERNAL
 from brainmri.core.params import Seed, load
 from brainmri.models import unet
 from brainmri.models.classifier import Classifier, class_probabilities, load_classifier
@@ -56,45 +60,90 @@ class Params(MethodParams):
         return bounds
 
 
-def run(params: Params, raw: Path, test: Path, unet_folder: Path, classifier_folder: Path, out: Path) -> None:
-    """Segment every image of folder `test` by each method; write to `out`."""
-    split = read_split(test)
+def run(
+    params: Params, raw: Path, test: Path, external: Path, unet_folder: Path, classifier_folder: Path, out: Path
+) -> None:
+    """Segment every image of folder `test`, and of the masked sets in `external`, by each method; write to `out`."""
     needed = params.gate or (params.guide and any(METHODS[name].takes_evidence for name in params.methods))
-    classifier = load_fitting(classifier_folder, test) if needed else None
-    tools = Tools(params, fitting_unet(params, unet_folder, test))
-    clear = called_clear(classifier, split) if params.gate and classifier else None
-    scores: dict[str, Any] = {}
+    classifier = load_fitting(classifier_folder, (test, external)) if needed else None
+    tools = Tools(params, fitting_unet(params, unet_folder, (test, external)))
+    skipped = {name: read_json(unet_folder / "skipped.json")["reason"] for name in unusable(params, tools)}
+    for name, reason in skipped.items():
+        print(f"segment: method {name} left out: {reason}")
+    work = Work(params, raw, read_json(test / "preprocess.json")["params"]["fit"], tools, classifier, skipped)
     with new_directory(out) as folder:
-        masks: dict[str, np.ndarray] = {}
-        for name in params.methods:
-            if name not in usable(tools):
-                reason = read_json(unet_folder / "skipped.json")["reason"]
-                print(f"segment: method {name} left out: {reason}")
-                scores[name] = {"title": METHODS[name].title, "skipped": reason}
-                continue
-            masks[name] = create_array(folder / f"masks-{name}.npy", split.images.shape[:3])
-            guide = classifier if params.guide and METHODS[name].takes_evidence else None
-            outline_all(masks[name], name, split, tools, guide)
-        tables = score_all(split, masks, raw, test)
-        nothing = tables.pop("")
-        for name, table in tables.items():
-            found = method_scores(table, nothing, clear, params.size_bounds_px, params.seed, params.bootstrap)
-            scores[name] = {"title": METHODS[name].title, **found}
-            draw_overlays(folder / f"overlays-{name}.png", split, masks[name], table, name)
-        rows = [table.assign(method=name, called_clear=clear) for name, table in tables.items()]
-        write_table(
-            folder / "rows.csv", pd.concat(rows) if rows else pd.DataFrame(columns=[*COLUMNS, "method", "called_clear"])
-        )
-        write_json(folder / "scores.json", scores)
+        scores = segment(work, read_split(test), folder)
+        elsewhere = {}
+        for name, split in masked_sets(external).items():
+            (folder / f"{EXTERNAL}{name}").mkdir()
+            elsewhere[name] = segment(work, split, folder / f"{EXTERNAL}{name}")
+        write_json(folder / "scores.json", scores | ({"external": elsewhere} if elsewhere else {}))
 
 
-def fitting_unet(params: Params, folder: Path, test: Path) -> unet.Unet | None:
+class Work(NamedTuple):
+    """What every set is outlined and scored with."""
+
+    params: Params
+    raw: Path
+    fit: str  # how the images met the square grid
+    tools: Tools
+    classifier: Classifier | None  # for gate and guide
+    skipped: dict[str, str]  # methods that cannot be used, and why
+
+
+def unusable(params: Params, tools: Tools) -> list[str]:
+    """Return the methods that cannot be used."""
+    return [name for name in params.methods if name not in usable(tools)]
+
+
+def masked_sets(folder: Path) -> dict[str, Split]:
+    """Return each external set with masks by its name; its rows stand together, so that no array is copied."""
+    whole = read_split(folder)
+    of_set = whole.index["set"].to_numpy(str)
+    found = {}
+    for name, counts in read_json(folder / "counts.json").items():
+        rows = np.flatnonzero(of_set == EXTERNAL + name)
+        if counts["masked"]:
+            part = slice(rows[0], rows[-1] + 1)
+            found[name] = Split(whole.index.iloc[part].reset_index(drop=True), whole.images[part], whole.masks)
+        elif counts["with_mask"]:
+            print(f"segment: external set {name}: no mask is left of {counts['images']} images")
+    return found
+
+
+def segment(work: Work, split: Split, folder: Path) -> dict[str, Any]:
+    """Outline every image of a split by each method; write masks, rows and overlays, and return the scores."""
+    params, skipped = work.params, work.skipped
+    clear = called_clear(work.classifier, split) if params.gate and work.classifier else None
+    masks: dict[str, np.ndarray] = {}
+    for name in (name for name in params.methods if name not in skipped):
+        masks[name] = create_array(folder / f"masks-{name}.npy", split.images.shape[:3])
+        guide = work.classifier if params.guide and METHODS[name].takes_evidence else None
+        outline_all(masks[name], name, split, work.tools, guide)
+    tables = score_all(split, masks, work.raw, work.fit)
+    nothing = tables.pop("")
+    scores: dict[str, Any] = {
+        name: {"title": METHODS[name].title, "skipped": reason} for name, reason in skipped.items()
+    }
+    for name, table in tables.items():
+        found = method_scores(table, nothing, clear, params.size_bounds_px, params.seed, params.bootstrap)
+        scores[name] = {"title": METHODS[name].title, **found}
+        draw_overlays(folder / f"overlays-{name}.png", split, masks[name], table, name)
+    rows = [table.assign(method=name, called_clear=clear) for name, table in tables.items()]
+    write_table(
+        folder / "rows.csv", pd.concat(rows) if rows else pd.DataFrame(columns=[*COLUMNS, "method", "called_clear"])
+    )
+    return scores
+
+
+def fitting_unet(params: Params, folder: Path, images: Sequence[Path]) -> unet.Unet | None:
     """Load the U-Net where a method needs it; None where none does, and where it was not trained."""
     if not any(METHODS[name].needs_unet for name in params.methods):
         return None
     network = unet.load_unet(folder)
     if network is not None:
-        require_same_images(test, network.image_params)
+        for place in images:
+            require_same_images(place, network.image_params)
     return network
 
 
@@ -116,10 +165,11 @@ def tumour_evidence(classifier: Classifier, split: Split, part: slice) -> np.nda
     return classifier_evidence(classifier, images, table, tumours[likeliest])
 
 
-def load_fitting(folder: Path, test: Path) -> Classifier:
-    """Load the classifier, if its images were made as those of `test`."""
+def load_fitting(folder: Path, images: Sequence[Path]) -> Classifier:
+    """Load the classifier, if its images were made as those of the folders `images`."""
     classifier = load_classifier(folder)
-    require_same_images(test, classifier.image_params, classifier.classes)
+    for place in images:
+        require_same_images(place, classifier.image_params, classifier.classes)
     return classifier
 
 
@@ -132,11 +182,10 @@ def called_clear(classifier: Classifier, split: Split) -> np.ndarray | None:
     return likeliest == classifier.classes.index(NO_TUMOUR)
 
 
-def score_all(split: Split, masks: dict[str, np.ndarray], raw: Path, test: Path) -> dict[str, pd.DataFrame]:
+def score_all(split: Split, masks: dict[str, np.ndarray], raw: Path, fit: str) -> dict[str, pd.DataFrame]:
     """Return the rows of each method, and under the empty name those of empty masks."""
     empty = np.broadcast_to(np.uint8(0), split.images.shape[:3])
     truths = tqdm(native_truths(raw, split.index), "score", len(split.index), unit="image", mininterval=1)
-    fit = read_json(test / "preprocess.json")["params"]["fit"]
     return score_rows(split, {**masks, "": empty}, truths, fit)
 
 
@@ -163,6 +212,7 @@ def main() -> None:
     for name, text in (
         ("raw", "folder that fetch wrote"),
         ("test", "test folder that preprocess wrote"),
+        ("external", "folder of external sets that preprocess wrote"),
         ("unet", "folder that train_unet wrote"),
         ("classifier", "folder that train wrote"),
         ("out", "folder to write"),
@@ -170,7 +220,7 @@ def main() -> None:
         parser.add_argument(name, type=Path, help=text)
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     args = parser.parse_args()
-    run(load(args.params, "segment", Params), args.raw, args.test, args.unet, args.classifier, args.out)
+    run(load(args.params, "segment", Params), args.raw, args.test, args.external, args.unet, args.classifier, args.out)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,12 @@ PHANTOM = yaml.safe_load(PARAMS.read_text())["fetch"]["phantom"]
 
 def section(source: str, **named: str) -> fetch.Params:
     names = {"kaggle": ("classes", "masks"), "local": ("classes", "masks", "manifest", "patients")}
-    values = {"source": source, "phantom": PHANTOM, "channel": named.get("channel")}
+    values = {
+        "source": source,
+        "phantom": PHANTOM,
+        "channel": named.get("channel"),
+        "external": named.get("external", {}),
+    }
     values |= {key: {name: named.get(name) if key == source else None for name in own} for key, own in names.items()}
     return check(values, fetch.Params, where="section `fetch`")
 

@@ -2,7 +2,8 @@
 
 ======================== ==============================================================================
 image_id                 pseudonym: the first 12 hex digits of the SHA-256 of set, path and content
-set                      which of the source's sets it came from: `phantom`, `classes`, `masks` or `manifest`
+set                      which of the source's sets it came from: `phantom`, `classes`, `masks` or `manifest`; or
+                         `external-<name>`, one that is scored and never learnt from
 path                     place inside the set, with `/`; with `set`, the member's name inside its shard
 sha256, file_bytes       of the stored file
 shard                    the zip file in `data/raw` that holds it
@@ -36,6 +37,9 @@ COLUMNS = {
     "frame": int, "slice_mm": float, "level_scale": float, "level_offset": float, "window_low": float,
     "window_high": float, "modality": str, "field_t": float, "tr_ms": float, "te_ms": float,
 }  # fmt: skip
+
+
+EXTERNAL = "external-"  # begins the name of a set that is scored and never learnt from
 
 
 @dataclass(frozen=True)

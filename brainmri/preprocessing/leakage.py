@@ -36,6 +36,17 @@ def find(
         Whether mirror images count.
     """
     centred = duplicates.of_windows(images[: len(table)], duplicates.centred_thumbnail)
+    grouped, twins = group(table, plain, centred, twin, neighbour, mirror)
+    return grouped, _described(twins, table, images)
+
+
+def group(
+    table: pd.DataFrame, plain: np.ndarray, centred: np.ndarray, twin: float, neighbour: float, mirror: bool
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the table with `group` and `neighbour_group`, and pairs of rows that are twins, with their similarity.
+
+    As `find`, of thumbnails that are at hand: `centred`, (N, 1024) float32, is of `duplicates.centred_thumbnail`.
+    """
     near = duplicates.similar_pairs(centred, neighbour, mirror)
     whole = duplicates.similar_pairs(plain, twin, mirror)
     equal = duplicates.equal_pairs(table["sha256"].to_numpy(str))  # constant images have no thumbnail
@@ -43,7 +54,7 @@ def find(
     first, second = twins["row_a"].to_numpy(), twins["row_b"].to_numpy()
     groups = duplicates.groups(len(table), first, second)
     wider = duplicates.groups(len(table), np.append(first, near[0]), np.append(second, near[1]))
-    return table.assign(group=groups, neighbour_group=wider), _described(twins, table, images)
+    return table.assign(group=groups, neighbour_group=wider), twins
 
 
 def _merged(found: list[tuple[np.ndarray, ...]]) -> pd.DataFrame:

@@ -96,7 +96,7 @@ def _fetch_params(paths: Sequence[Path], params: Path) -> fetch.Params:
     }
     if "manifest" not in kinds:
         places["patients"] = section.local.patients
-    return section.model_copy(update={"source": "local", "local": fetch.LocalParams(**places)})
+    return section.model_copy(update={"source": "local", "local": fetch.LocalParams(**places), "external": {}})
 
 
 def _kind(path: Path) -> str:

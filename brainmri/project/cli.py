@@ -162,27 +162,6 @@ def suspects(args: argparse.Namespace) -> None:
     )
 
 
-def external(args: argparse.Namespace) -> None:
-    """Score a trained classifier on a set from elsewhere."""
-    # Here and not at the top: it brings TensorFlow, which takes seconds to import.
-    from brainmri.project.external import as_table, score
-    from stages import fetch
-
-    kind = "manifest" if args.set.suffix.lower() == ".csv" else "classes"
-    place = dict.fromkeys(fetch.LocalParams.model_fields) | {kind: str(args.set)}
-    section = load(args.params, "fetch", fetch.Params)
-    section = section.model_copy(update={"source": "local", "channel": None, "local": fetch.LocalParams(**place)})
-    with TemporaryDirectory() as folder:
-        scratch = Path(folder)
-        fetch.run(section, scratch / "raw")
-        limits = (args.twin_threshold, args.neighbour_threshold)
-        result = score(args.model, args.train, scratch / "raw", scratch, *limits, args.seed, args.bootstrap)
-    command = f"brainmri external {args.model.name} {args.train.name} {args.set.name}"  # no private paths
-    name = args.name or f"{args.model.name} scored on {args.set.name}"
-    results.record_external(args.root, name, command, result, args.out)
-    print(as_table(result))
-
-
 def predict(args: argparse.Namespace) -> None:
     """Answer for scans; fail at the end where some could not be read."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow says much that is of no use to whoever asks this
@@ -289,18 +268,6 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--epochs", type=int, default=12, help="of each (default: 12)")
     command.add_argument("--seed", type=int, default=0)
     command.set_defaults(run=suspects)
-    command = commands.add_parser("external", help="score a trained classifier on a set from elsewhere")
-    command.add_argument("model", type=Path, help="folder that train wrote, such as models/classifier")
-    command.add_argument("train", type=Path, help="its training images, such as data/processed/train")
-    command.add_argument("set", type=Path, help="folder, .zip, .tar or manifest CSV of images with classes")
-    command.add_argument("--out", type=Path, required=True, help="JSON file to write")
-    command.add_argument("--name", help="how docs/results.md calls it (default: made of the two names)")
-    command.add_argument("--twin-threshold", type=float, default=0.98, help="as in params.yaml (default: 0.98)")
-    command.add_argument("--neighbour-threshold", type=float, default=0.94, help="likewise (default: 0.94)")
-    command.add_argument("--params", type=Path, default=InProject("params.yaml"))
-    command.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
-    command.add_argument("--bootstrap", type=int, default=1000, help="resamples (default: 1000)")
-    command.set_defaults(run=external)
     command = commands.add_parser("predict", help="answer for scans: class, probabilities, outline of the tumour")
     command.add_argument(
         "paths", type=Path, nargs="+", metavar="PATH", help="pictures, DICOM, NIfTI, folders, archives"

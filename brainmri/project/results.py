@@ -16,6 +16,7 @@ from brainmri.reporting.documents import markdown_table
 from brainmri.reporting.formatting import NOT_DEFINED, number, score, with_ends
 from brainmri.scoring import assessment
 from brainmri.segmentation.methods import METHODS
+from brainmri.sources.external import on_this_machine
 
 METRICS = ("data", "probe", "classify", "segment")
 PARTS = {**assessment.PARTS, "whole": "all"}  # the columns are narrow
@@ -63,6 +64,10 @@ def record(root: Path, name: str, command: str, out: Path) -> None:
     params = read_yaml(root / "params.yaml")
     local = params["fetch"]["local"]
     params["fetch"]["local"] = {key: value and PurePath(value).name for key, value in local.items()}  # no private paths
+    params["fetch"]["external"] = {
+        name: PurePath(place).name if on_this_machine(place) else place
+        for name, place in params["fetch"].get("external", {}).items()
+    }
     metrics = {part: read_json(root / f"metrics/{part}.json") for part in METRICS}
     write_json(
         out,
@@ -77,12 +82,6 @@ def record(root: Path, name: str, command: str, out: Path) -> None:
             "metrics": metrics,
         },
     )
-
-
-def record_external(root: Path, name: str, command: str, result: dict[str, Any], out: Path) -> None:
-    """Write `out`: the result of `external.score`, and how it was come by, as `tables` reads it."""
-    commit = git(root, "rev-parse", "HEAD")
-    write_json(out, {"name": name, "command": command, "commit": commit, "result": result})
 
 
 def pages(root: Path) -> dict[Path, str]:
@@ -102,8 +101,8 @@ def _recorded(path: Path, scored: str, parts: tuple[str, ...]) -> dict[str, Any]
     run: dict[str, Any] = read_json(path)
     if not {*MADE, scored} <= set(run) or not set(parts) <= set(run[scored]):
         raise ArtifactError(
-            f"{path}: should hold {', '.join(MADE)} and {scored} (with {', '.join(parts)}), as `brainmri record` or "
-            f"`brainmri external` writes it, received only {', '.join(run)}; move it out of results/"
+            f"{path}: should hold {', '.join(MADE)} and {scored} (with {', '.join(parts)}), as `brainmri record` "
+            f"writes it, received only {', '.join(run)}; move it out of results/"
         )
     return run
 
@@ -152,7 +151,7 @@ def all_tables(runs: list[dict[str, Any]], others: list[dict[str, Any]]) -> str:
     """Return every table under a heading: runs, parts, classes, sets from elsewhere, outlines, and the commands."""
     made = {
         "Every run, in one line": _by_run(runs),
-        "Trained on one set, scored on another": _external(others),
+        "Trained on one set, scored on another": _external(runs, others),
         "Outlines, in one line": _dice_by_run(runs),
         "By part of the test set": _by_part(runs),
         "By class": _by_class(runs),
@@ -240,17 +239,32 @@ def _seeds(repeats: dict[str, Any] | None, part: str) -> str:
     return f"{mean} ± {sd} ({repeats['seeds']})"
 
 
-def _external(runs: list[dict[str, Any]]) -> str:
-    rows = []
-    for run in runs:
-        scores, ends = run["result"]["scores"], run["result"]["ci95"]
-        dropped = str(sum(run["result"]["counts"]["training_twins"].values()))
-        macro = _interval(scores["macro"]["f1"], ends["macro"]["f1"])
-        rows.append(
-            [run["name"], str(scores["images"]), dropped, _interval(scores["accuracy"], ends["accuracy"]), macro]
-        )
-    header = ["Trained on one set, scored on another", "Images", "Twins of training left out", "Accuracy", "Macro F1"]
+def _external(runs: list[dict[str, Any]], others: list[dict[str, Any]]) -> str:
+    """Return one row a set that was scored and not learnt from, by the runs and by the older files of their own."""
+    scored = [
+        (f"{run['name']}, scored on {name}", found)
+        for run in runs
+        for name, found in run["metrics"]["classify"].get("external", {}).items()
+        if "scores" in found
+    ]
+    scored += [(other["name"], other["result"]) for other in others]
+    rows = [
+        [
+            name,
+            str(found["scores"]["images"]),
+            *(_left_out(found["counts"], seen) for seen in ("training_twins", "training_patients")),
+            _interval(found["scores"]["accuracy"], found["ci95"]["accuracy"]),
+            _interval(found["scores"]["macro"]["f1"], found["ci95"]["macro"]["f1"]),
+        ]
+        for name, found in scored
+    ]
+    header = ["Trained on one set, scored on another", "Images", "Twins of training left out",
+              "Images of its patients left out", "Accuracy", "Macro F1"]  # fmt: skip
     return markdown_table(header, rows) if rows else ""
+
+
+def _left_out(counts: dict[str, Any], reason: str) -> str:
+    return str(sum(counts[reason].values())) if reason in counts else "not looked for"
 
 
 def _by_class(runs: list[dict[str, Any]]) -> str:
@@ -282,7 +296,7 @@ def _by_method(runs: list[dict[str, Any]]) -> str:
     rows = []
     for run in runs:
         for method, scores in run["metrics"]["segment"].items():
-            if "all" in scores:
+            if method != "external" and "all" in scores:
                 part = scores["all"]
                 hd95, sensitivity = part["hd95"]["mean"], part["sensitivity"]["mean"]
                 dice = _interval(part["dice"]["mean"], part["dice"]["mean_ci95"])

@@ -190,6 +190,8 @@ def outlines(segment: Metrics, plots: Path) -> list[Block]:
     blocks: list[Block] = []
     rows = []
     for method, found in segment.items():
+        if method == "external":  # has a section of its own
+            continue
         name = found.get("title", method)
         if "skipped" in found:
             blocks.append(Text(f"{name}: left out, because {found['skipped']}."))

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from brainmri.core import labels
-from brainmri.reporting import card_data, card_scores
+from brainmri.reporting import card_data, card_scores, external_sets
 from brainmri.reporting.cases import CASES, cases
 from brainmri.reporting.documents import Block, Heading, Items, Picture, Table, Text
 from brainmri.reporting.formatting import number
@@ -55,6 +55,7 @@ def card(
         *first_cases(predictions, picture),
         Heading("At a glance"),
         *card_scores.at_a_glance(classify, plots),
+        *external_sets.section(metrics),
         Heading("Intended use"),
         *intended_use(data),
         Heading("Data"),
@@ -115,7 +116,12 @@ def _choice(predictions: pd.DataFrame) -> str:
 
 def origin(data: Metrics) -> list[Block]:
     """Say what kind of data the figures are of."""
-    if data["simulated"]:
+    if data["simulated"] and data.get("external"):
+        kind = (
+            "Simulated data: every scan that was learnt from was made by this project. Only the figures on other sets "
+            "are of scans from elsewhere."
+        )
+    elif data["simulated"]:
         kind = "Simulated data: every scan was made by this project, and no figure here says anything about patients."
     else:
         kind = f"Data: not simulated, source `{data['source']}`."
@@ -148,9 +154,10 @@ def intended_use(data: Metrics) -> list[Block]:
 def limits(data: Metrics, classify: Metrics) -> list[Block]:
     """Return what the figures above do not show."""
     few = [name for name, own in classify["whole"]["classes"].items() if not own["claim"]]
+    elsewhere = "but for the sets above, nothing" if data.get("external") else "nothing"
     found = [
-        "Single slices, one source of images: nothing here says how it does on another scanner, another sequence or "
-        "another hospital.",
+        f"Single slices, one source of images: {elsewhere} here says how it does on another scanner, another sequence "
+        "or another hospital.",
         "The intervals tell how the figures vary with the test images, not how they would with other training seeds.",
         "A probability is calibrated for images like those of the validation part, and for no others.",
         "Where a shortcut probe scores far above chance, a high score of the classifier is no proof that it sees "
@@ -204,4 +211,4 @@ def scans(summary: Path, preview: Path, evaluation: Path, segmentation: Path, se
             title = found.get("title", method)
             alt = f"Test slices with the true outline and that of {title}, best to worst by Dice"
             blocks.append(Picture(path, alt, f"{title}: prediction in orange, truth in blue"))
-    return [*blocks, Text(NOT_CLINICAL, strong=True)]
+    return [*blocks, *external_sets.overlays(segmentation, segment), Text(NOT_CLINICAL, strong=True)]

@@ -48,4 +48,5 @@ def headline_numbers(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, floa
 
 
 def _mean_dice(segment: Mapping[str, Any]) -> dict[str, float | None]:
-    return {f"dice_{name}": scores["all"]["dice"]["mean"] for name, scores in segment.items() if "all" in scores}
+    own = {name: scores for name, scores in segment.items() if name != "external"}
+    return {f"dice_{name}": scores["all"]["dice"]["mean"] for name, scores in own.items() if "all" in scores}

@@ -32,9 +32,14 @@ def check_handle(handle: str | None) -> str | None:
 
     Without a version, the same params would bring other images once the dataset has a new one.
     """
-    if handle is not None and _HANDLE.fullmatch(handle) is None:
+    if handle is not None and not is_handle(handle):
         raise ValueError("owner/dataset/versions/number, such as somebody/some-set/versions/1, or null")
     return handle
+
+
+def is_handle(place: str) -> bool:
+    """Return whether a place is a versioned dataset on Kaggle; a folder of that name is `./` and the same."""
+    return _HANDLE.fullmatch(place) is not None
 
 
 def download(handle: str) -> Path:

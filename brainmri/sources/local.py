@@ -15,7 +15,7 @@ from pathlib import Path
 
 from brainmri.core.errors import InputError
 from brainmri.core.labels import SPELLINGS
-from brainmri.core.manifest import SourceImage
+from brainmri.core.manifest import EXTERNAL, SourceImage
 from brainmri.sources import archives, channels, expand, layouts, patients, tables
 
 MANIFEST_COLUMNS = ("path", "label", "patient", "split", "mask")
@@ -59,9 +59,13 @@ def count(found: Iterable[Source]) -> int | None:
 
 
 def with_patients(found: Mapping[str, Source], table: Path | None) -> dict[str, Source]:
-    """Return the sources with the patients of a table of the user's own, if there is one, all under pseudonyms."""
+    """Return the sources with the patients of a table of the user's own, if there is one, all under pseudonyms.
+
+    The table is of the sets that are learnt from: rows of it name no image of an external set.
+    """
     images = {name: source.images for name, source in found.items()}
-    images = patients.pseudonymised(patients.with_patients(images, table) if table else images)
+    learnt = {name: own for name, own in images.items() if not name.startswith(EXTERNAL)}
+    images = patients.pseudonymised(images | (patients.with_patients(learnt, table) if table else {}))
     return {name: replace(source, images=images[name]) for name, source in found.items()}
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from brainmri.core.errors import InputError
-from brainmri.core.manifest import SourceImage
+from brainmri.core.manifest import EXTERNAL, SourceImage
 from brainmri.sources import archives, tables
 
 COLUMNS = ("patient", "file", "number")
@@ -106,7 +106,15 @@ def _hit(where: str, cell: str, found: list[SourceImage]) -> SourceImage:
 
 
 def pseudonymised(images: Images) -> dict[str, list[SourceImage]]:
-    """Replace the patients by p0001 and on, one name over all sets; who is who is kept nowhere."""
-    names = sorted({image.patient for own in images.values() for image in own if image.patient})
-    pseudonyms = {name: f"p{number:04d}" for number, name in enumerate(names, start=1)} | {"": ""}
+    """Replace the patients by p0001 and on, one name over all sets; who is who is kept nowhere.
+
+    Patients whom external sets alone name are x0001 and on: so another such set gives nobody else a new name, and its
+    patients have none that a simulated one has.
+    """
+    of_set = {name: {image.patient for image in own} for name, own in images.items()}
+    learnt = {one for name, own in of_set.items() if not name.startswith(EXTERNAL) for one in own} - {""}
+    others = {one for own in of_set.values() for one in own} - learnt - {""}
+    pseudonyms = {"": ""}
+    for letter, names in (("p", learnt), ("x", others)):
+        pseudonyms |= {name: f"{letter}{number:04d}" for number, name in enumerate(sorted(names), start=1)}
     return {name: [replace(image, patient=pseudonyms[image.patient]) for image in own] for name, own in images.items()}

@@ -28,7 +28,7 @@ def params():
 @pytest.fixture(scope="module")
 def evaluation(classifier, processed, params, tmp_path_factory):
     out = tmp_path_factory.mktemp("evaluation") / "out"
-    evaluate.run(params, classifier, processed / "test", out)
+    evaluate.run(params, classifier, processed / "test", processed / "external", out)
     return out
 
 
@@ -105,7 +105,13 @@ def test_the_first_cases_and_the_galleries_are_drawn(evaluation):
 
 
 def test_without_saliency_no_pointing(classifier, processed, params, tmp_path):
-    evaluate.run(params.model_copy(update={"saliency": 0}), classifier, processed / "test", tmp_path / "out")
+    evaluate.run(
+        params.model_copy(update={"saliency": 0}),
+        classifier,
+        processed / "test",
+        processed / "external",
+        tmp_path / "out",
+    )
     assert "pointing" not in json.loads((tmp_path / "out/scores.json").read_text())
     assert (tmp_path / "out/saliency.png").exists()
 
@@ -117,7 +123,7 @@ def test_further_seeds_are_scored_beside_the_first(evaluation, classifier, proce
         (model / "repeats" / name).mkdir(parents=True)
         for file in ("model.keras", "calibration.json", "curves.csv"):
             shutil.copyfile(classifier / file, model / "repeats" / name / file)
-    evaluate.run(params, model, processed / "test", tmp_path / "out")
+    evaluate.run(params, model, processed / "test", processed / "external", tmp_path / "out")
     found = json.loads((tmp_path / "out/scores.json").read_text())
     assert found["repeats"]["seeds"] == 3
     assert found["repeats"]["whole"]["mean"]["accuracy"] == pytest.approx(found["whole"]["accuracy"])
@@ -127,7 +133,7 @@ def test_further_seeds_are_scored_beside_the_first(evaluation, classifier, proce
 
 
 def test_two_runs_write_the_same_bytes(evaluation, classifier, processed, params, tmp_path):
-    evaluate.run(params, classifier, processed / "test", tmp_path / "out")
+    evaluate.run(params, classifier, processed / "test", processed / "external", tmp_path / "out")
     for path in evaluation.iterdir():
         assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes(), path.name
 
@@ -139,7 +145,7 @@ def test_a_model_made_with_other_image_params_is_refused(classifier, processed, 
     content["params"]["size"] = 64
     (model / "preprocess.json").write_text(json.dumps(content))
     with pytest.raises(ArtifactError, match="images should be made with the params the model was trained with"):
-        evaluate.run(params, model, processed / "test", tmp_path / "out")
+        evaluate.run(params, model, processed / "test", processed / "external", tmp_path / "out")
 
 
 def test_a_test_set_without_labels_is_refused(classifier, processed, params, tmp_path):
@@ -149,7 +155,7 @@ def test_a_test_set_without_labels_is_refused(classifier, processed, params, tmp
     index["label"] = np.nan
     index.to_csv(test / "index.csv", index=False)
     with pytest.raises(InputError, match=r"should hold labelled images, received none"):
-        evaluate.run(params, classifier, test, tmp_path / "out")
+        evaluate.run(params, classifier, test, processed / "external", tmp_path / "out")
 
 
 def test_a_broken_model_file_is_refused(classifier, processed, params, tmp_path):
@@ -157,4 +163,4 @@ def test_a_broken_model_file_is_refused(classifier, processed, params, tmp_path)
     shutil.copytree(classifier, model)
     (model / "model.keras").write_bytes(b"PK no model")
     with pytest.raises(ArtifactError, match=r"model\.keras: not a loadable Keras model"):
-        evaluate.run(params, model, processed / "test", tmp_path / "out")
+        evaluate.run(params, model, processed / "test", processed / "external", tmp_path / "out")

@@ -27,13 +27,15 @@ def found(raw, processed, classifier, tmp_path_factory):
     place = tmp_path_factory.mktemp("found")
     params = tiny_params()
     evaluate.run(
-        check(params["evaluate"], evaluate.Params, "evaluate"), classifier, processed / "test", place / "evaluation"
+        check(params["evaluate"], evaluate.Params, "evaluate"),
+        classifier,
+        *(processed / "test", processed / "external", place / "evaluation"),
     )
     (place / "unet").mkdir()
     (place / "unet/skipped.json").write_text('{"reason": "no masks"}')
     segment.run(
         check(params["segment"], segment.Params, "segment"),
-        *(raw, processed / "test", place / "unet", classifier, place / "segmentation"),
+        *(raw, processed / "test", processed / "external", place / "unet", classifier, place / "segmentation"),
     )
     splits = [processed / name for name in ("train", "val", "test")]
     probe.run(check(params["probe"], probe.Params, "probe"), *splits, place / "probes")

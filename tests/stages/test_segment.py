@@ -40,17 +40,17 @@ def skipped(tmp_path_factory):
 @pytest.fixture(scope="module")
 def segmentation(raw, processed, params, trained_unet, classifier, tmp_path_factory):
     out = tmp_path_factory.mktemp("segmentation") / "out"
-    segment.run(params, raw, processed / "test", trained_unet, classifier, out)
+    segment.run(params, raw, processed / "test", processed / "external", trained_unet, classifier, out)
     return out
 
 
 @pytest.fixture
-def run(raw, skipped, classifier, params, tmp_path):
+def run(raw, processed, skipped, classifier, params, tmp_path):
     """Run the stage with changed params on a test folder; return the folder that it wrote."""
 
     def run(test, **changes):
         changed = params.model_copy(update={"methods": ["kmeans"], "gate": False} | changes)
-        segment.run(changed, raw, test, skipped, classifier, tmp_path / "out")
+        segment.run(changed, raw, test, processed / "external", skipped, classifier, tmp_path / "out")
         return tmp_path / "out"
 
     return run
@@ -80,7 +80,7 @@ def test_a_method_is_run_by_its_entry_in_the_list_alone(
 ):
     monkeypatch.setitem(methods.METHODS, "fourth", dataclasses.replace(methods.METHODS["unet"], title="A fourth"))
     chosen = check(params.model_dump() | {"methods": ["fourth", "unet"]}, segment.Params, "segment")
-    segment.run(chosen, raw, processed / "test", trained_unet, classifier, tmp_path / "out")
+    segment.run(chosen, raw, processed / "test", processed / "external", trained_unet, classifier, tmp_path / "out")
     fourth, network = (np.load(tmp_path / f"out/masks-{name}.npy") for name in chosen.methods)
     np.testing.assert_array_equal(fourth, network)
     assert read_json(tmp_path / "out/scores.json")["fourth"]["title"] == "A fourth"
@@ -188,7 +188,7 @@ def test_without_masks_there_are_overlays_and_no_scores(test_copy, run):
 
 
 def test_two_runs_write_the_same_bytes(segmentation, raw, processed, params, trained_unet, classifier, tmp_path):
-    segment.run(params, raw, processed / "test", trained_unet, classifier, tmp_path / "out")
+    segment.run(params, raw, processed / "test", processed / "external", trained_unet, classifier, tmp_path / "out")
     for path in segmentation.iterdir():
         assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes(), path.name
 
