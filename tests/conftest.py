@@ -46,6 +46,44 @@ def write_set(folder, rng, train=12, test=4):
     return folder / "images.csv"
 
 
+def write_other_sets(folder, learnt):
+    """Write two sets from elsewhere: a manifest with images that should be left out, and masked slices without labels.
+
+    `learnt` is the folder of `write_set`. Of the manifest's 32 images `copy.jpg` mirrors one in training, `friend.png`
+    is of the same patient as the copy, `known.png` of a patient who is named in training, `broken.png` is no image,
+    and the class of `cyst.png` is not learnt.
+    """
+    rng = np.random.default_rng(9)
+    rows = ["path,label,patient,split,mask"]
+
+    def add(name, label, patient="", image=None):
+        drawn, mask = draw_scan(rng, label)
+        cv2.imwrite(str(folder / f"{name}.png"), drawn if image is None else image)
+        cv2.imwrite(str(folder / f"mask_{name}.png"), mask)
+        rows.append(f"{name}.png,{label},{patient},train,mask_{name}.png")
+
+    for label in CLASSES:
+        for at in range(6):
+            add(f"{label}_{at}", label, f"other{label}{at // 2}")
+    copy = cv2.imread(str(learnt / "train_pituitary_1.png"), 0)[:, ::-1]
+    cv2.imwrite(str(folder / "copy.jpg"), copy, [cv2.IMWRITE_JPEG_QUALITY, 90])
+    rows.append("copy.jpg,pituitary,someone,train,")
+    add("friend", "pituitary", "someone")
+    add("known", "glioma", "trainglioma1")
+    (folder / "broken.png").write_bytes(b"no image")
+    rows += ["broken.png,glioma,,train,"]
+    add("cyst", "glioma")
+    rows[-1] = rows[-1].replace(",glioma,", ",cyst,")
+    (folder / "elsewhere.csv").write_text("\n".join(rows) + "\n")
+    for kind in ("images", "masks"):
+        (folder / "slices" / kind).mkdir(parents=True)
+    for at in range(4):
+        image, mask = draw_scan(rng, "glioma")
+        cv2.imwrite(str(folder / f"slices/images/{at + 1}.png"), image)
+        cv2.imwrite(str(folder / f"slices/masks/{at + 1}.png"), mask)
+    return {"elsewhere": str(folder / "elsewhere.csv"), "slices": str(folder / "slices")}
+
+
 def tiny_params(**changes):
     """Return the content of params.yaml, made small; `changes` are sections with the keys to change."""
     params = yaml.safe_load(PARAMS.read_text())
@@ -96,6 +134,32 @@ def processed(tmp_path_factory, raw):
     out = tmp_path_factory.mktemp("processed") / "processed"
     exclude = PARAMS.with_name("exclude.csv")
     preprocess.run(check(tiny_params()["preprocess"], preprocess.Params, "preprocess"), raw, exclude, out)
+    return out
+
+
+@pytest.fixture(scope="session")
+def raw_with_others(tmp_path_factory, set_manifest):
+    """The generated set and two from elsewhere as fetch stores them."""
+    from brainmri.core.params import check
+    from stages import fetch
+
+    others = write_other_sets(tmp_path_factory.mktemp("others"), set_manifest.parent)
+    local = {"classes": None, "masks": None, "manifest": str(set_manifest), "patients": None}
+    out = tmp_path_factory.mktemp("raw_with_others") / "raw"
+    section = tiny_params(fetch={"source": "local", "local": local, "external": others})["fetch"]
+    fetch.run(check(section, fetch.Params, "fetch"), out)
+    return out
+
+
+@pytest.fixture(scope="session")
+def processed_with_others(tmp_path_factory, raw_with_others):
+    """The same as preprocess leaves them."""
+    from brainmri.core.params import check
+    from stages import preprocess
+
+    out = tmp_path_factory.mktemp("processed_with_others") / "processed"
+    section = check(tiny_params()["preprocess"], preprocess.Params, "preprocess")
+    preprocess.run(section, raw_with_others, PARAMS.with_name("exclude.csv"), out)
     return out
 
 
