@@ -49,7 +49,7 @@ def write_set(folder, rng, train=12, test=4):
 def write_other_sets(folder, learnt):
     """Write two sets from elsewhere: a manifest with images that should be left out, and masked slices without labels.
 
-    `learnt` is the folder of `write_set`. Of the manifest's 32 images `copy.jpg` mirrors one in training, `friend.png`
+    `learnt` is the folder of `write_set`. Of the manifest's 29 images `copy.jpg` mirrors one in training, `friend.png`
     is of the same patient as the copy, `known.png` of a patient who is named in training, `broken.png` is no image,
     and the class of `cyst.png` is not learnt.
     """

@@ -29,7 +29,8 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def fetched(tmp_path: Path, source: str, **named: object) -> Path:
-    fetch.run(section(source, **{name: str(path) for name, path in named.items()}), tmp_path / "raw")
+    places = {name: path if name == "external" else str(path) for name, path in named.items()}
+    fetch.run(section(source, **places), tmp_path / "raw")
     return tmp_path / "raw"
 
 

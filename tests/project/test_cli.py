@@ -27,7 +27,6 @@ WORDS = {
     "sweep": ["train.epochs=1"],
     "pool": ["a"],
     "suspects": ["typed/processed", "typed/out"],
-    "external": ["typed/model", "typed/train", "typed/set", "--out", "typed/out.json"],
     "predict": ["typed/scan.png"],
     "check": ["typed/set"],
 }

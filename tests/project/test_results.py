@@ -129,8 +129,24 @@ def test_a_score_on_another_set_has_a_table_of_its_own(tmp_path):
     content = {"name": "a on b", "command": "brainmri external", "commit": "abcdef0123456789", "result": result}
     (tmp_path / "results/external/a.json").write_text(json.dumps(content))
     full = full_page(tmp_path)
-    assert "| a on b | 7 | 3 | 0.500 (0.500 to 0.750) | 0.250 (0.500 to 0.750) |" in full
+    assert "| a on b | 7 | 3 | not looked for | 0.500 (0.500 to 0.750) | 0.250 (0.500 to 0.750) |" in full
     assert "- a on b: `brainmri external` at commit `abcdef0123`" in full
+
+
+def test_the_external_sets_of_a_run_stand_in_the_same_table(tmp_path):
+    content = run()
+    counts = {"training_twins": {"glioma": 2}, "training_patients": {"glioma": 1, "notumor": 4}}
+    scores = {"images": 7, "accuracy": 0.5, "macro": {"f1": 0.25}}
+    content["metrics"]["classify"]["external"] = {
+        "b": {"counts": counts, "scores": scores, "ci95": {"accuracy": INTERVAL, "macro": {"f1": INTERVAL}}},
+        "empty": {"counts": counts},  # nothing was left of it
+    }
+    dice = {"all": {"dice": {"mean": 0.5, "mean_ci95": INTERVAL}}, "images_with_tumour_mask": 2}
+    content["metrics"]["segment"]["external"] = {"all": {"kmeans": dice}}
+    full = full_page(project(tmp_path, content))
+    assert "| a, scored on b | 7 | 2 | 5 | 0.500 (0.500 to 0.750) | 0.250 (0.500 to 0.750) |" in full
+    assert "scored on empty" not in full
+    assert "| a | external |" not in full
 
 
 def test_only_what_stands_between_the_marks_is_written(tmp_path):
@@ -188,7 +204,8 @@ def test_a_run_whose_code_or_table_was_changed_is_not_recorded(tmp_path, name):
 def test_a_recorded_run_says_whether_its_test_patients_were_learnt_from(tmp_path, monkeypatch):
     monkeypatch.setattr(results.lock, "out_problems", lambda root: [])
     monkeypatch.setattr(results, "git", lambda root, *words: "" if words[0] == "status" else "0123")
-    (tmp_path / "params.yaml").write_text("fetch: {local: {classes: null}}\n")
+    places = "{a: /home/ada/b.zip, k: o/d/versions/1}"
+    (tmp_path / "params.yaml").write_text(f"fetch: {{local: {{classes: null}}, external: {places}}}\n")
     test = {"known": 9, "images_without": 4, "seen_in_training": 2}
     for name in results.METRICS:
         (tmp_path / "metrics").mkdir(exist_ok=True)
@@ -197,3 +214,7 @@ def test_a_recorded_run_says_whether_its_test_patients_were_learnt_from(tmp_path
     (tmp_path / "models/classifier/versions.json").write_text("{}")
     results.record(tmp_path, "a", "dvc repro", tmp_path / "a.json")
     assert json.loads((tmp_path / "a.json").read_text())["test_patients"] == test
+    assert json.loads((tmp_path / "a.json").read_text())["params"]["fetch"]["external"] == {
+        "a": "b.zip",
+        "k": "o/d/versions/1",
+    }

@@ -72,3 +72,22 @@ def test_a_table_of_patients_that_says_something_else_is_noticed(project):
     assert "the source has changed since data/raw was fetched (1 changed)" in changed(project)
     table.write_text("file,patient\ngone.png,Ada\n")
     assert "cannot be compared with data/raw any more: " in changed(project)
+
+
+def test_an_external_set_that_has_changed_is_noticed_beside_any_source(project):
+    (project / "other/glioma").mkdir(parents=True)
+    shutil.copy(project / "set/train_glioma_2.png", project / "other/glioma/a.png")
+    params = tiny_params(fetch={"source": "phantom", "external": {"other": "other", "k": "a/b/versions/1"}})
+    (project / "params.yaml").write_text(yaml.safe_dump(params))
+    shutil.rmtree(project / "data/raw")
+    small = params["fetch"]["phantom"] | {
+        "patients": {"train": 4, "test": 4},
+        "slices": 3,
+        "size": [64, 64],
+        "twins": 0,
+    }
+    here = params["fetch"] | {"phantom": small, "external": {"other": str(project / "other")}}
+    fetch.run(check(here, fetch.Params, "fetch"), project / "data/raw")
+    assert changed(project) == ""  # the set on Kaggle is not asked for
+    shutil.copy(project / "set/train_glioma_3.png", project / "other/glioma/b.png")
+    assert "the source has changed since data/raw was fetched (1 added)" in changed(project)

@@ -164,3 +164,56 @@ def test_a_broken_model_file_is_refused(classifier, processed, params, tmp_path)
     (model / "model.keras").write_bytes(b"PK no model")
     with pytest.raises(ArtifactError, match=r"model\.keras: not a loadable Keras model"):
         evaluate.run(params, model, processed / "test", processed / "external", tmp_path / "out")
+
+
+@pytest.fixture(scope="module")
+def with_others(classifier, processed_with_others, params, tmp_path_factory):
+    out = tmp_path_factory.mktemp("with_others") / "out"
+    evaluate.run(params, classifier, processed_with_others / "test", processed_with_others / "external", out)
+    return out
+
+
+def test_an_external_set_with_labels_is_scored_by_its_known_classes(with_others, processed_with_others):
+    found = json.loads((with_others / "scores.json").read_text())["external"]
+    assert set(found) == {"elsewhere"}  # the other has no labels
+    rows = pd.read_csv(with_others / "external.csv")
+    assert set(rows["set"]) == {"elsewhere"}
+    scores = found["elsewhere"]["scores"]
+    assert scores["images"] == len(rows) == 24
+    assert scores["accuracy"] == pytest.approx(accuracy_score(rows["label"], rows["predicted"]))
+    assert scores["classes"]["glioma"]["recall"] == (rows["predicted"][rows["label"] == "glioma"] == "glioma").mean()
+    bounds = found["elsewhere"]["ci95"]["accuracy"]
+    assert bounds["low"] <= scores["accuracy"] <= bounds["high"]
+    assert scores["units"] == rows["unit"].nunique() == 12  # patients of two images each
+    assert found["elsewhere"]["test_patients"] == {"known": 12, "seen_in_training": 0, "images_without": 0}
+    counts = json.loads((processed_with_others / "external/counts.json").read_text())
+    assert found["elsewhere"]["counts"] == counts["elsewhere"]
+
+
+def test_an_external_set_changes_no_other_file(evaluation, with_others):
+    for path in evaluation.iterdir():
+        if path.name != "scores.json":
+            assert (with_others / path.name).read_bytes() == path.read_bytes(), path.name
+    found = json.loads((with_others / "scores.json").read_text())
+    del found["external"]
+    assert found == json.loads((evaluation / "scores.json").read_text())
+    assert not (evaluation / "external.csv").exists()
+
+
+def test_an_external_set_of_which_nothing_is_left_has_its_counts_alone(
+    classifier, processed_with_others, params, capsys
+):
+    tables = evaluate.predict_external(load_classifier(classifier), processed_with_others / "external")
+    counts = json.loads((processed_with_others / "external/counts.json").read_text())
+    found = evaluate.score_external({"elsewhere": tables["elsewhere"].iloc[:0]}, counts, CLASSES, params)
+    assert set(found["elsewhere"]) == {"counts", "test_patients"}
+    assert "external set elsewhere: nothing to score is left of 29 images" in capsys.readouterr().out
+
+
+def test_pieces_of_a_split_are_answered_as_the_whole_is(classifier, processed, monkeypatch):
+    loaded, split = load_classifier(classifier), read_split(processed / "train")
+    rows = np.arange(0, len(split.index), 2)
+    monkeypatch.setattr(evaluate, "AT_ONCE", 64)
+    whole = class_probabilities(loaded, split.images[rows], split.index.iloc[rows])
+    assert [len(part) for part in evaluate.pieces(np.arange(130))] == [64, 64, 2]
+    np.testing.assert_array_equal(evaluate.probabilities(loaded, split, rows), whole)

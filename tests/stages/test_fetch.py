@@ -278,3 +278,80 @@ def test_the_stage_runs_as_a_module_and_by_path(tmp_path, how):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith(f"error: {tmp_path / 'gone.zip'}: no such file or folder")
+
+
+def test_an_external_set_of_any_layout_stands_beside_the_others_and_leaves_their_rows_alone(tmp_path):
+    (tmp_path / "own.csv").write_text("path,label,patient\nx.png,cyst,Zoe\ny.png,cyst,Ada\n")
+    (tmp_path / "their.csv").write_text("path,label,patient\nx.png,glioma,Abe\ny.png,glioma,Zoe\n")
+    for name in ("x.png", "y.png"):
+        (tmp_path / name).write_bytes(name.encode())
+    own = {"manifest": tmp_path / "own.csv", "classes": pack(tmp_path / "c", CLASSES, "zip")}
+    others = {"zoo": str(tmp_path / "their.csv"), "a-1": str(pack(tmp_path / "m", MASKS, "zip")),
+              "sartaj": str(pack(tmp_path / "s", SARTAJ, "folder"))}  # fmt: skip
+    alone = read_manifest(fetched(tmp_path / "1", "local", **own))
+    raw = fetched(tmp_path / "2", "local", **own, external=others)
+    table = read_manifest(raw)
+    added = table[table["set"].str.startswith("external-")]
+    assert table.drop(added.index).reset_index(drop=True).drop(columns="shard").equals(alone.drop(columns="shard"))
+    assert added.groupby("set").size().to_dict() == {"external-a-1": 2, "external-sartaj": 4, "external-zoo": 2}
+    # Zoe is one person everywhere; whom an external set alone names comes after all others.
+    assert table[["set", "path", "patient"]][table["patient"] != ""].values.tolist() == [
+        ["external-zoo", "x.png", "x0001"],
+        ["external-zoo", "y.png", "p0002"],
+        ["manifest", "x.png", "p0002"],
+        ["manifest", "y.png", "p0001"],
+    ]
+    told = json.loads((raw / "summary.json").read_text())
+    assert told["sets"]["external-sartaj"]["images"] == 4
+    assert told["external"] == {"zoo": None, "a-1": None, "sartaj": None}
+    assert str(tmp_path).encode() not in b"".join(contents(raw).values())
+    assert {data for _, data, _ in read_images(raw, added)} >= {b"1", b"4", b"i2", b"x.png"}
+
+
+def test_an_external_set_stands_beside_the_simulated_one_and_shares_no_patient_with_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        fetch, "simulate", lambda params: iter([SourceImage("phantom", "a.jpg", b"a", "glioma", "test", "p0001")])
+    )
+    (tmp_path / "their.csv").write_text("path,label,patient\nx.png,glioma,p0001\n")
+    (tmp_path / "x.png").write_bytes(b"x")
+    raw = fetched(tmp_path, "phantom", external={"zoo": str(tmp_path / "their.csv")})
+    assert read_manifest(raw)[["set", "patient"]].values.tolist() == [["external-zoo", "x0001"], ["phantom", "p0001"]]
+
+
+def test_an_external_set_may_be_on_kaggle(tmp_path, monkeypatch):
+    folder = pack(tmp_path / "k", SARTAJ, "folder")
+    monkeypatch.setattr(kaggle, "download", lambda handle: folder)
+    raw = fetched(tmp_path, "local", classes=pack(tmp_path / "c", CLASSES, "zip"), external={"k": "a/b/versions/1"})
+    assert (read_manifest(raw)["set"] == "external-k").sum() == 4
+    assert json.loads((raw / "summary.json").read_text())["external"] == {"k": "a/b/versions/1"}
+
+
+def test_classes_of_an_external_set_are_none_to_learn_from(tmp_path):
+    others = {"sartaj": str(pack(tmp_path / "s", SARTAJ, "zip"))}
+    with pytest.raises(InputError, match="at least one set should have classes, for the classifier to learn from"):
+        fetched(tmp_path, "local", masks=pack(tmp_path / "m", MASKS, "zip"), external=others)
+
+
+def test_a_table_of_patients_names_no_external_image(tmp_path, capsys):
+    (tmp_path / "whose.csv").write_text("file,patient\na.jpg,Ada\n")
+    own = pack(tmp_path / "c", {"glioma/a.jpg": b"a", "notumor/b.jpg": b"b"}, "zip")
+    other = pack(tmp_path / "d", {"glioma/a.jpg": b"other"}, "zip")
+    raw = fetched(tmp_path, "local", classes=own, patients=tmp_path / "whose.csv", external={"d": str(other)})
+    assert read_manifest(raw)[["set", "patient"]].values.tolist() == [
+        ["classes", "p0001"], ["classes", ""], ["external-d", ""],
+    ]  # fmt: skip
+    assert "warning: external-d" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("external", "match"),
+    [
+        ({"Sartaj": "a.zip"}, "external.Sartaj.* should be called by a short name of a-z, 0-9 and -, .*'Sartaj'"),
+        ({"a/b": "a.zip"}, "should be called by a short name"),
+        ({"a": ""}, "external.a should be a folder, an archive, a manifest CSV or owner/dataset/versions/number"),
+        ({"a": None}, "external.a should be a valid string, received None"),
+    ],
+)
+def test_an_external_set_has_a_short_name_and_a_place(external, match):
+    with pytest.raises(ParamsError, match=match):
+        section("phantom", external=external)

@@ -6,11 +6,12 @@ import zipfile
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import CLASSES
 from first_stages import params, summary
 
 from brainmri.core import manifest
 from brainmri.core.errors import ArtifactError, InputError, ParamsError
-from brainmri.core.files import write_table
+from brainmri.core.files import read_json, write_table
 from brainmri.core.index import COLUMNS, read_split
 from brainmri.core.shards import read_images
 from brainmri.preprocessing import duplicates, known_patients, splits
@@ -323,3 +324,61 @@ def test_drop_neighbours_leaves_no_neighbour_of_a_test_image(raw, tmp_path):
     assert not groups["train"] & (groups["val"] | groups["test"])
     assert not groups["val"] & groups["test"]
     assert sum(summary(tmp_path / "out")["twins"]["dropped"].get("neighbour", {}).values()) > 0
+
+
+def test_external_sets_leave_every_other_output_as_it_is(processed, processed_with_others):
+    for name in ("train", "val", "test", "summary"):
+        for path in (processed / name).iterdir():
+            assert (processed_with_others / name / path.name).read_bytes() == path.read_bytes(), path
+
+
+def test_without_an_external_set_its_folder_is_there_and_empty(processed):
+    split = read_split(processed / "external")
+    assert (len(split.index), split.images.shape, split.masks.shape) == (0, (0, 32, 32, 3), (0, 32, 32))
+    assert read_json(processed / "external/counts.json") == {}
+    assert read_json(processed / "external/preprocess.json") == read_json(processed / "train/preprocess.json")
+
+
+def test_of_external_sets_what_training_has_seen_is_left_out_and_counted(raw_with_others, processed_with_others):
+    counts = read_json(processed_with_others / "external/counts.json")
+    assert counts["elsewhere"] == {
+        "images": 29,
+        "labelled": 28,
+        "with_mask": 27,
+        "excluded": 0,
+        "unreadable": 1,
+        "training_twins": {"pituitary": 1},
+        "training_patients": {"glioma": 1, "pituitary": 1},
+        "left": {"cyst": 1, **dict.fromkeys(CLASSES, 6)},
+        "unlabelled": 0,
+        "unknown_classes": {"cyst": 1},
+        "scored": dict.fromkeys(CLASSES, 6),
+        "masked": 25,
+        "training_neighbours": {"pituitary": 1},
+        "patients_seen": 0,
+    }
+    told = {name: counts["slices"][name] for name in ("images", "labelled", "left", "unlabelled", "masked", "scored")}
+    assert told == {"images": 4, "labelled": 0, "left": {"unlabelled": 4}, "unlabelled": 4, "masked": 4, "scored": {}}
+    paths = manifest.read_manifest(raw_with_others).set_index("image_id")["path"]
+    split = read_split(processed_with_others / "external")
+    left = set(paths[split.index["image_id"]])
+    assert not left & {"copy.jpg", "friend.png", "known.png", "broken.png"}
+    assert {"cyst.png", "glioma_0.png", "images/1.png"} <= left
+    assert len(left) == len(split.images) == 29
+    for row in split.index.itertuples():
+        assert split.masks[row.mask_row].any() == (row.label != "notumor")
+
+
+def test_an_unreadable_external_image_counts_among_no_others(raw_with_others, tmp_path, capsys):
+    run(params(max_bad=0.0), raw_with_others, tmp_path / "out")
+    assert summary(tmp_path / "out")["unreadable"] == []
+    assert "left out: cannot be decoded: no known image format" in capsys.readouterr().err
+
+
+def test_an_excluded_external_image_is_left_out(raw_with_others, processed_with_others, tmp_path):
+    gone = read_split(processed_with_others / "external").index["image_id"][0]
+    run(params(), raw_with_others, tmp_path / "out", [(gone, "cut off")])
+    counts = read_json(tmp_path / "out/external/counts.json")["elsewhere"]
+    assert (counts["excluded"], sum(counts["left"].values())) == (1, 24)
+    assert gone not in set(read_split(tmp_path / "out/external").index["image_id"])
+    assert summary(tmp_path / "out")["excluded"] == {}

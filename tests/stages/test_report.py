@@ -123,3 +123,36 @@ def test_a_missing_table_is_named(found, tmp_path):
 def test_the_report_needs_no_tensorflow():
     code = "import sys, stages.report; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_external_sets_stand_in_metrics_card_and_page(found, raw_with_others, processed_with_others, tmp_path):
+    scores = json.loads((found[5] / "scores.json").read_text())
+    counts = json.loads((processed_with_others / "external/counts.json").read_text())
+    told = {"known": 12, "seen_in_training": 0, "images_without": 0}
+    own = {
+        "counts": counts["elsewhere"],
+        "test_patients": told,
+        "scores": scores["whole"],
+        "ci95": scores["ci95"]["whole"],
+    }
+    outlines = json.loads((found[6] / "scores.json").read_text())
+    places = [raw_with_others, processed_with_others, *found[2:5]]
+    for at, (folder, content) in enumerate([(found[5], {"elsewhere": own}), (found[6], {"slices": dict(outlines)})]):
+        copy = shutil.copytree(folder, tmp_path / str(at))
+        changed = json.loads((copy / "scores.json").read_text()) | {"external": content}
+        (copy / "scores.json").write_text(json.dumps(changed))
+        places.append(copy)
+    shutil.copytree(found[6], places[6] / "external-slices")
+    write(places, tmp_path)
+    metrics = {path.stem: json.loads(path.read_text()) for path in (tmp_path / "metrics").glob("*.json")}
+    assert metrics["data"]["external"] == counts
+    assert set(metrics["classify"]["external"]) == {"elsewhere"}
+    assert set(metrics["segment"]["external"]) == {"slices"}
+    assert set(metrics["summary"]) == set(headline_numbers({**metrics, "segment": outlines}))
+    card = (tmp_path / "metrics/model_card.md").read_text()
+    assert card.index("## On other sets") < card.index("## Intended use")
+    assert "| elsewhere | 29 | 1 | 2 | 2 | 24 | 12, 0 of them in training |" in card
+    assert "| slices | 4 | 0 | 0 | 4 | 0 |" in card
+    page = (tmp_path / "page/index.html").read_text()
+    assert "On other sets" in page
+    assert page.count("<img ") == 10 + 8 + 2

@@ -203,3 +203,40 @@ def test_two_runs_write_the_same_bytes(segmentation, raw, processed, params, tra
 def test_params_out_of_range(key, value, match):
     with pytest.raises(ParamsError, match=match):
         check({**tiny_params()["segment"], key: value}, segment.Params, "segment")
+
+
+@pytest.fixture(scope="module")
+def with_others(raw_with_others, processed_with_others, params, skipped, classifier, tmp_path_factory):
+    out = tmp_path_factory.mktemp("with_others") / "out"
+    folders = (processed_with_others / "test", processed_with_others / "external")
+    segment.run(params, raw_with_others, *folders, skipped, classifier, out)
+    return out
+
+
+def test_external_sets_with_masks_are_scored_as_the_test_set_is(with_others, processed_with_others):
+    found = read_json(with_others / "scores.json")["external"]
+    assert set(found) == {"elsewhere", "slices"}
+    assert found["slices"]["unet"]["skipped"] == "no masked training images"
+    index = read_split(processed_with_others / "external").index
+    for name, images in (("elsewhere", 25), ("slices", 4)):
+        folder = with_others / f"external-{name}"
+        rows = pd.read_csv(folder / "rows.csv")
+        own = rows[rows["method"] == "kmeans"]
+        assert own["image_id"].tolist() == index["image_id"][index["set"] == f"external-{name}"].tolist()
+        assert len(np.load(folder / "masks-kmeans.npy")) == images == found[name]["kmeans"]["images"]
+        tumour = own[own["truth_px"] > 0]
+        assert found[name]["kmeans"]["all"]["dice"]["mean"] == pytest.approx(tumour["dice"].mean())
+        assert (own["native_dice"].notna() == own["dice"].notna()).all()
+        assert (folder / "overlays-kmeans.png").exists()
+    assert "glioma" in found["elsewhere"]["kmeans"]
+    assert "glioma" not in found["slices"]["kmeans"]
+
+
+def test_external_masks_are_those_of_the_methods(with_others, processed_with_others, params):
+    split = read_split(processed_with_others / "external")
+    rows = np.flatnonzero(split.index["set"] == "external-slices")
+    expected = [
+        kmeans.segment(np.ascontiguousarray(split.images[at, ..., 0]), **params.kmeans.model_dump()) for at in rows
+    ]
+    found = np.load(with_others / "external-slices/masks-kmeans.npy").astype(bool)
+    np.testing.assert_array_equal(found, expected)
