@@ -197,3 +197,59 @@ def test_a_recorded_run_says_whether_its_test_patients_were_learnt_from(tmp_path
     (tmp_path / "models/classifier/versions.json").write_text("{}")
     results.record(tmp_path, "a", "dvc repro", tmp_path / "a.json")
     assert json.loads((tmp_path / "a.json").read_text())["test_patients"] == test
+
+
+def folds(name="by patient", accuracies=(0.5, 0.75)):
+    """Return a run as `brainmri pool` writes it, of two folds with outlines."""
+    content = run(name, methods=())
+    classify = content["metrics"]["classify"]
+    del classify["twin_free"], classify["ci95"]["twin_free"]
+    spread = {"mean": {"accuracy": 0.625}, "sd": {"accuracy": 0.125}}
+    classify["by_fold"] = {"runs": {str(at): {"accuracy": own} for at, own in enumerate(accuracies)}, **spread}
+    classify["patients"] = {"accuracy": 0.875, "ci95": {"accuracy": INTERVAL}}
+    dice = {"dice": {"mean": 0.125, "mean_ci95": INTERVAL}, "hd95": {"mean": 50.0}, "sensitivity": {"mean": 0.5}}
+    content["metrics"]["segment"] = {
+        "unet": {
+            "all": dice,
+            "images_with_tumour_mask": 6,
+            "glioma": {"dice": {"mean": 0.25}},
+            "by_size": {"large": {"dice": {"mean": 0.375}}},
+            "by_fold": {"mean": {"dice": 0.5}, "sd": {"dice": 0.0625}},
+        }
+    }
+    return content | {"folds": 2, "test_patients": {"known": 4, "seen_in_training": 0, "images_without": 0}}
+
+
+def test_folds_stand_in_tables_of_their_own(tmp_path):
+    full = full_page(project(tmp_path, run("a"), folds()))
+    shown = "0.625 (0.500 to 0.750)"
+    assert (
+        f"| by patient | 4, none of 4 | {shown} of 8 | 0.625 ± 0.125 | 0.500 to 0.750 | 0.875 (0.500 to 0.750) |"
+        in full
+    )
+    assert "| by patient | unet | 6 | 0.125 (0.500 to 0.750) | 0.500 ± 0.062 | 0.250 |  |  | 0.375 |" in full
+    assert full.count("| by patient |") == 4  # also by class, and by method
+    assert f"| by patient | {shown}" not in full  # not among the runs that one split was scored with
+
+
+def test_a_headline_takes_its_outlines_from_another_run(tmp_path, monkeypatch):
+    both = (results.Headline("new patients", "", "0.json", "1.json"),)
+    monkeypatch.setattr(results, "HEADLINE", both)
+    text = readme(project(tmp_path, run("a") | {"test_patients": folds()["test_patients"]}, folds("b")))
+    assert "| new patients | none of 4 | 0.625 (0.500 to 0.750) of 8 | 0.125 (0.500 to 0.750) of 6 |" in text
+    monkeypatch.setattr(results, "HEADLINE", (results.Headline("new patients", "", "0.json", "9.json"),))
+    with pytest.raises(ArtifactError, match=r"results/9\.json: should hold the run of the README's row"):
+        readme(tmp_path)
+
+
+def test_pooled_folds_are_recorded_as_they_were_scored(tmp_path):
+    pooled = tmp_path / "pooled"
+    pooled.mkdir()
+    scores = {"commit": "0123", "folds": 2, "metrics": {"classify": {}, "segment": {}}}
+    (pooled / "scores.json").write_text(json.dumps(scores))
+    results.record_pooled(pooled, "by patient", "make it", tmp_path / "out.json")
+    assert json.loads((tmp_path / "out.json").read_text()) == {"name": "by patient", "command": "make it", **scores}
+    (pooled / "scores.json").write_text(json.dumps(scores | {"commit": ""}))
+    with pytest.raises(ArtifactError, match="the folds should be run with the code of one commit"):
+        results.record_pooled(pooled, "by patient", "make it", tmp_path / "other.json")
+    assert not (tmp_path / "other.json").exists()
