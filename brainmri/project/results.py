@@ -6,8 +6,10 @@ Three rows stand in the README (`HEADLINE`), every run in `docs/results.md`.
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
+import pandas as pd
+
 from brainmri.core.errors import ArtifactError
-from brainmri.core.files import read_json, write_json
+from brainmri.core.files import read_json, write_json, write_table
 from brainmri.core.git import git
 from brainmri.core.labels import NO_TUMOUR
 from brainmri.core.params import read_yaml
@@ -24,6 +26,8 @@ PARTS = {**assessment.PARTS, "whole": "all"}  # the columns are narrow
 MADE = ("name", "command", "commit")
 RUN, EXTERNAL = ("classify", "segment"), ("scores", "ci95", "counts")  # what the tables read
 TEST_PATIENTS = ("known", "seen_in_training", "images_without")
+OUT_OF_FOLD = "out-of-fold"  # folder beside the recorded folds
+DIGITS = 5  # of what stands there
 PROBES = ("Nearest neighbour", "Metadata alone")
 BEGIN, END = "<!-- results: made by `brainmri readme` -->", "<!-- /results -->"
 
@@ -83,7 +87,10 @@ def record(root: Path, name: str, command: str, out: Path) -> None:
 
 
 def record_pooled(pooled: Path, name: str, command: str, out: Path) -> None:
-    """Write `out`: what `brainmri pool` wrote to folder `pooled`, and how it was come by.
+    """Write `out`: the scores that `brainmri pool` wrote to folder `pooled`, and how they were come by.
+
+    Beside it, in the folder `OUT_OF_FOLD` and under the name of `out`, stands a CSV of every image: its patient, fold,
+    answer, and the Dice of each method.
 
     Raises
     ------
@@ -97,6 +104,24 @@ def record_pooled(pooled: Path, name: str, command: str, out: Path) -> None:
             "folds anew at one commit and pool them"
         )
     write_json(out, {"name": name, "command": command, **found})
+    write_table(out.parent / OUT_OF_FOLD / out.with_suffix(".csv").name, out_of_fold(pooled))
+
+
+def out_of_fold(pooled: Path) -> pd.DataFrame:
+    """Return one row an image of what `brainmri pool` wrote: who it is, its answer, `truth_px` and `dice_<method>`.
+
+    Probabilities and Dice are rounded to `DIGITS`, so that the table can stand in git.
+    """
+    texts = {"image_id": str, "label": str, "predicted": str, "patient": str}
+    table = pd.read_csv(pooled / "predictions.csv", dtype=texts, keep_default_na=False)
+    chances = [name for name in table if name.startswith("p_")]
+    table = table[["image_id", "label", "patient", "unit", "fold", "predicted", *chances]].round(DIGITS)
+    if not (pooled / "outlines.csv").exists():
+        return table
+    rows = pd.read_csv(pooled / "outlines.csv", dtype={"image_id": str}).set_index("image_id")
+    truth = rows[~rows.index.duplicated()]["truth_px"].rename("truth_px").astype("Int64")
+    dice = rows.pivot(columns="method", values="dice").add_prefix("dice_").round(DIGITS)
+    return table.join(truth, on="image_id").join(dice, on="image_id")
 
 
 def record_external(root: Path, name: str, command: str, result: dict[str, Any], out: Path) -> None:
