@@ -147,12 +147,20 @@ def pins(name):
     return dict(re.findall(r"^([a-z0-9][^=\s]*)==(\S+)", (ROOT / name).read_text(), re.MULTILINE))
 
 
-def test_both_lock_files_pin_what_they_share_alike():
-    few, all_of_them = pins("requirements.lock"), pins("requirements-all.lock")
-    assert few.items() < all_of_them.items()
+LOCKS = [path.name for path in sorted(ROOT.glob("requirements*.lock"))]
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-all.lock"])
+@pytest.mark.parametrize("name", [name for name in LOCKS if name != "requirements-all.lock"])
+def test_lock_files_pin_what_they_share_alike(name):
+    assert pins("requirements.lock").items() <= pins(name).items() < pins("requirements-all.lock").items()
+
+
+def test_what_runs_needs_neither_tests_nor_the_page():
+    assert not {"pytest", "mypy", "ruff", "hypothesis", "streamlit", "fastapi", "playwright"} & set(pins(LOCKS[-1]))
+    assert LOCKS[-1] == "requirements.lock"
+
+
+@pytest.mark.parametrize("name", LOCKS)
 def test_a_lock_file_names_no_index_and_pins_every_package_with_hashes(name):
     text = (ROOT / name).read_text()
     assert "://" not in text
