@@ -60,8 +60,11 @@ def verify_lock(args: argparse.Namespace) -> None:
 
 
 def record(args: argparse.Namespace) -> None:
-    """Record the run that stands in the project's folder."""
-    results.record(args.root, args.name, args.command_line, args.out)
+    """Record the run that stands in the project's folder, or folds that were pooled."""
+    if args.pooled is not None:
+        results.record_pooled(args.pooled, args.name, args.command_line, args.out)
+    else:
+        results.record(args.root, args.name, args.command_line, args.out)
 
 
 def readme(args: argparse.Namespace) -> None:
@@ -254,6 +257,9 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("name", help="how docs/results.md calls the run")
     command.add_argument("command_line", help="the command that made it, without private paths")
     command.add_argument("out", type=Path, help="JSON file to write, such as results/nickparvar-cnn.json")
+    command.add_argument(
+        "--pooled", type=Path, metavar="FOLDER", help="what `brainmri pool` wrote, instead of this run"
+    )
     command.set_defaults(run=record)
     command = commands.add_parser("readme", help="write the tables and the chart of README and docs anew from results/")
     command.set_defaults(run=readme)

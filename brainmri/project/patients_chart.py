@@ -62,7 +62,7 @@ def rows_of(runs: Iterable[dict[str, Any]], others: Iterable[dict[str, Any]]) ->
 
 def _group(run: dict[str, Any]) -> str | None:
     told = run["test_patients"]
-    if run["metrics"]["data"]["simulated"] or not told["known"]:
+    if run["params"]["fetch"]["source"] == "phantom" or not told["known"]:
         return None
     if not told["seen_in_training"]:
         return NEW

@@ -6,15 +6,19 @@ Three rows stand in the README (`HEADLINE`), every run in `docs/results.md`.
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
+import pandas as pd
+
 from brainmri.core.errors import ArtifactError
-from brainmri.core.files import read_json, write_json
+from brainmri.core.files import read_json, write_json, write_table
 from brainmri.core.git import git
+from brainmri.core.labels import NO_TUMOUR
 from brainmri.core.params import read_yaml
 from brainmri.project import lock
 from brainmri.project.reproducibility import processor
 from brainmri.reporting.documents import markdown_table
 from brainmri.reporting.formatting import NOT_DEFINED, number, score, with_ends
 from brainmri.scoring import assessment
+from brainmri.scoring.mask_scores import SIZES
 from brainmri.segmentation.methods import METHODS
 
 METRICS = ("data", "probe", "classify", "segment")
@@ -23,6 +27,8 @@ MADE = ("name", "command", "commit")
 RUN, EXTERNAL = ("classify", "segment"), ("scores", "ci95", "counts")  # what the tables read
 TOLD = "test_patients"
 TEST_PATIENTS = ("known", "seen_in_training", "images_without")
+OUT_OF_FOLD = "out-of-fold"  # folder beside the recorded folds
+DIGITS = 5  # of what stands there
 PROBES = ("Nearest neighbour", "Metadata alone")
 BEGIN, END = "<!-- results: made by `brainmri readme` -->", "<!-- /results -->"
 
@@ -32,6 +38,7 @@ class Headline(NamedTuple):
 
     title: str
     file: str | None  # None where nothing is measured yet
+    outlines: str | None = None  # the file whose Dice stands in it, where that is another
 
 
 HEADLINE = (
@@ -78,6 +85,44 @@ def record(root: Path, name: str, command: str, out: Path) -> None:
             "metrics": metrics,
         },
     )
+
+
+def record_pooled(pooled: Path, name: str, command: str, out: Path) -> None:
+    """Write `out`: the scores that `brainmri pool` wrote to folder `pooled`, and how they were come by.
+
+    Beside it, in the folder `OUT_OF_FOLD` and under the name of `out`, stands a CSV of every image: its patient, fold,
+    answer, and the Dice of each method.
+
+    Raises
+    ------
+    ArtifactError
+        If the code differs between the folds: no commit could repeat the numbers.
+    """
+    found = read_json(pooled / "scores.json")
+    if not found.get("commit"):
+        raise ArtifactError(
+            f"{pooled / 'scores.json'}: the folds should be run with the code of one commit, received none; run all "
+            "folds anew at one commit and pool them"
+        )
+    write_json(out, {"name": name, "command": command, **found})
+    write_table(out.parent / OUT_OF_FOLD / out.with_suffix(".csv").name, out_of_fold(pooled))
+
+
+def out_of_fold(pooled: Path) -> pd.DataFrame:
+    """Return one row an image of what `brainmri pool` wrote: who it is, its answer, `truth_px` and `dice_<method>`.
+
+    Probabilities and Dice are rounded to `DIGITS`, so that the table can stand in git.
+    """
+    texts = {"image_id": str, "label": str, "predicted": str, "patient": str}
+    table = pd.read_csv(pooled / "predictions.csv", dtype=texts, keep_default_na=False)
+    chances = [name for name in table if name.startswith("p_")]
+    table = table[["image_id", "label", "patient", "unit", "fold", "predicted", *chances]].round(DIGITS)
+    if not (pooled / "outlines.csv").exists():
+        return table
+    rows = pd.read_csv(pooled / "outlines.csv", dtype={"image_id": str}).set_index("image_id")
+    truth = rows[~rows.index.duplicated()]["truth_px"].rename("truth_px").astype("Int64")
+    dice = rows.pivot(columns="method", values="dice").add_prefix("dice_").round(DIGITS)
+    return table.join(truth, on="image_id").join(dice, on="image_id")
 
 
 def record_external(root: Path, name: str, command: str, result: dict[str, Any], out: Path) -> None:
@@ -136,18 +181,14 @@ def headline_table(runs: dict[str, dict[str, Any]]) -> str:
 def _headline(row: Headline, runs: dict[str, dict[str, Any]]) -> list[str]:
     if row.file is None:
         return [row.title, "none", NOT_MEASURED, NOT_MEASURED]
-    if row.file not in runs:
+    missing = [name for name in (row.file, row.outlines) if name is not None and name not in runs]
+    if missing:
         raise ArtifactError(
-            f"results/{row.file}: should hold the run of the README's row {row.title!r}, received no such file; "
+            f"results/{missing[0]}: should hold the run of the README's row {row.title!r}, received no such file; "
             "record it with `brainmri record`, or name another in HEADLINE of brainmri/project/results.py"
         )
-    metrics = runs[row.file]["metrics"]
-    return [
-        row.title,
-        _patients(runs[row.file]),
-        _accuracy(metrics["classify"], "whole"),
-        _dice(metrics["segment"].get("unet", {})),
-    ]
+    run, outlined = runs[row.file], runs[row.outlines or row.file]["metrics"]["segment"].get("unet", {})
+    return [row.title, _patients(run), _accuracy(run["metrics"]["classify"], "whole"), _dice(outlined)]
 
 
 def _patients(run: dict[str, Any]) -> str:
@@ -170,12 +211,16 @@ def _dice(scores: dict[str, Any]) -> str:
 
 
 def all_tables(runs: list[dict[str, Any]], others: list[dict[str, Any]]) -> str:
-    """Return every table under a heading: runs, parts, classes, sets from elsewhere, outlines, and the commands."""
+    """Return every table under a heading: folds, runs, parts, classes, other sets, outlines, and the commands."""
+    pooled = [run for run in runs if "folds" in run]
+    single = [run for run in runs if "folds" not in run]
     made = {
-        "Every run, in one line": _by_run(runs),
+        "On unseen patients": _by_fold(pooled),
+        "Every run, in one line": _by_run(single),
         "Trained on one set, scored on another": _external(others),
+        "Outlines on unseen patients": _dice_by_kind(pooled),
         "Outlines, in one line": _dice_by_run(runs),
-        "By part of the test set": _by_part(runs),
+        "By part of the test set": _by_part(single),
         "By class": _by_class(runs),
         "By method of outlining": _by_method(runs),
         "The commands": _commands([*runs, *others]),
@@ -196,6 +241,37 @@ def with_tables(page: Path, tables: str) -> str:
     if not mark or not end:
         raise ArtifactError(f"{page.name}: should hold the lines {BEGIN} and {END}, received neither or one")
     return f"{before}{BEGIN}\n\n{tables}\n\n{END}{after}"
+
+
+def _by_fold(runs: list[dict[str, Any]]) -> str:
+    """Return one row a cross-validation, whose networks have learnt from nobody of the fold they answer for."""
+    rows = []
+    for run in runs:
+        classify, told = run["metrics"]["classify"], run[TOLD]
+        accuracies = [own["accuracy"] for own in classify["by_fold"]["runs"].values()]
+        by_patient = classify.get("patients", {})
+        rows.append(
+            [
+                run["name"],
+                f"{told['known']}, {_seen(**told)}",
+                _accuracy(classify, "whole"),
+                f"{score(classify['by_fold']['mean']['accuracy'])} ± {score(classify['by_fold']['sd']['accuracy'])}",
+                f"{score(min(accuracies))} to {score(max(accuracies))}",
+                _interval(by_patient["accuracy"], by_patient["ci95"]["accuracy"]) if by_patient else "",
+                _interval(classify["whole"]["macro"]["f1"], classify["ci95"]["whole"]["macro"]["f1"]),
+                score(classify["whole"]["ece"]),
+                *_probes(run, "whole"),
+            ]
+        )
+    header = [
+        "Run",
+        "Patients, seen in training",
+        "Accuracy, all images",
+        "By fold, mean ± SD",
+        "Lowest to highest fold",
+    ]
+    more = ["Accuracy, by patient", "Macro F1", "ECE", *PROBES]
+    return markdown_table([*header, *more], rows) if rows else ""
 
 
 def _by_run(runs: list[dict[str, Any]]) -> str:
@@ -295,6 +371,28 @@ def _dice_by_run(runs: list[dict[str, Any]]) -> str:
             masked = str(scored["unet"]["images_with_tumour_mask"])
             rows.append([run["name"], masked, *(_interval(part["mean"], part["mean_ci95"]) for part in parts)])
     return markdown_table(["Run", "Masks", *(f"Mean Dice, {method}" for method in METHODS)], rows) if rows else ""
+
+
+def _dice_by_kind(runs: list[dict[str, Any]]) -> str:
+    """Return the mean Dice of each method of a cross-validation: of all masks, by fold, by class and by size."""
+    found = [(run, method, own) for run in runs for method, own in run["metrics"]["segment"].items()]
+    kinds = sorted({name for run in runs for name in run["metrics"]["classify"]["whole"]["classes"]} - {NO_TUMOUR})
+    rows = []
+    for run, method, own in found:
+        dice, by_fold = own["all"]["dice"], own["by_fold"]
+        parts = [own.get(kind) for kind in kinds] + [own["by_size"].get(size) for size in SIZES]
+        rows.append(
+            [
+                run["name"],
+                method,
+                str(own["images_with_tumour_mask"]),
+                _interval(dice["mean"], dice["mean_ci95"]),
+                f"{score(by_fold['mean']['dice'])} ± {score(by_fold['sd']['dice'])}",
+                *(score(part["dice"]["mean"]) if part else "" for part in parts),
+            ]
+        )
+    header = ["Run", "Method", "Masks", "Mean Dice", "By fold, mean ± SD", *kinds, *SIZES]
+    return markdown_table(header, rows) if rows else ""
 
 
 def _by_method(runs: list[dict[str, Any]]) -> str:

@@ -12,15 +12,14 @@ from brainmri.project.patients_chart import COPIES, ELSEWHERE, KNOWN, NEW, draw,
 ENDS = {"accuracy": {"low": 0.5, "high": 0.75}}
 
 
-def run(name, accuracy=0.625, seen=3, duplicates="drop", known=9, simulated=False):
+def run(name, accuracy=0.625, seen=3, duplicates="drop", known=9, source="local"):
     return {
         "name": name,
         "command": "dvc repro",
         "commit": "0123",
         "test_patients": {"known": known, "seen_in_training": seen, "images_without": 2},
-        "params": {"preprocess": {"duplicates": duplicates}},
+        "params": {"fetch": {"source": source}, "preprocess": {"duplicates": duplicates}},
         "metrics": {
-            "data": {"simulated": simulated},
             "classify": {"whole": {"images": 1200, "accuracy": accuracy}, "ci95": {"whole": ENDS}},
             "segment": {},
         },
@@ -53,7 +52,7 @@ def test_a_run_tells_by_itself_what_its_test_images_are_to_the_network():
     ]
 
 
-@pytest.mark.parametrize("unfit", [{"simulated": True, "seen": 0}, {"known": 0, "seen": 0}])
+@pytest.mark.parametrize("unfit", [{"source": "phantom", "seen": 0}, {"known": 0, "seen": 0}])
 def test_no_run_passes_for_new_patients_whose_patients_are_simulated_or_not_known(unfit):
     assert rows_of([run("a", **unfit)], []) == []
 
