@@ -25,6 +25,7 @@ METRICS = ("data", "probe", "classify", "segment")
 PARTS = {**assessment.PARTS, "whole": "all"}  # the columns are narrow
 MADE = ("name", "command", "commit")
 RUN, EXTERNAL = ("classify", "segment"), ("scores", "ci95", "counts")  # what the tables read
+TOLD = "test_patients"
 TEST_PATIENTS = ("known", "seen_in_training", "images_without")
 OUT_OF_FOLD = "out-of-fold"  # folder beside the recorded folds
 DIGITS = 5  # of what stands there
@@ -36,21 +37,21 @@ class Headline(NamedTuple):
     """A row of the README: what was scored, and the file of `results/` whose figures stand in it."""
 
     title: str
-    patients: str  # which test patients the network has seen in training, where the file does not tell
     file: str | None  # None where nothing is measured yet
     outlines: str | None = None  # the file whose Dice stands in it, where that is another
 
 
 HEADLINE = (
-    Headline("simulated set: the default run, `make repro`", "none, all are known", "phantom.json"),
+    Headline("simulated set: the default run, `make repro`", "phantom.json"),
     Headline(
         "public set, split as everyone scores it: Nickparvar (masks: Cheng), `lite0`, no test image's copy in training",
-        "yes: of 782 of the 787 images whose patient can be told",
         "nickparvar-lite0-192.json",
     ),
-    Headline("public set, unseen patients", "none", None),
+    Headline("public set, unseen patients", None),
 )
 NOT_MEASURED = "not yet measured by fold"
+SEEN = "Test patients seen in training"  # or in choosing the epoch: those of the validation part count too
+NOT_LOOKED_FOR = "patients not looked for"
 
 
 def record(root: Path, name: str, command: str, out: Path) -> None:
@@ -77,7 +78,7 @@ def record(root: Path, name: str, command: str, out: Path) -> None:
             "name": name,
             "command": command,
             "commit": git(root, "rev-parse", "HEAD"),
-            "test_patients": {key: metrics["data"]["patients"]["test"][key] for key in TEST_PATIENTS},
+            TOLD: {key: metrics["data"]["patients"]["test"][key] for key in TEST_PATIENTS},
             "params": params,
             "versions": read_json(root / "models/classifier/versions.json"),
             "machine": processor(),
@@ -136,18 +137,30 @@ def pages(root: Path) -> dict[Path, str]:
     The README has the rows of `HEADLINE`; `docs/results.md` has every run, by part of the test set, class and method,
     the scores on sets from elsewhere, and the commands.
     """
-    runs = {path.name: _recorded(path, "metrics", RUN) for path in sorted((root / "results").glob("*.json"))}
-    others = [_recorded(path, "result", EXTERNAL) for path in sorted((root / "results/external").glob("*.json"))]
+    runs, others = published(root)
     made = {"README.md": headline_table(runs), "docs/results.md": all_tables(list(runs.values()), others)}
     return {root / name: with_tables(root / name, tables) for name, tables in made.items()}
 
 
-def _recorded(path: Path, scored: str, parts: tuple[str, ...]) -> dict[str, Any]:
-    """Return what a file holds of a run: `MADE`, and under `scored` at least `parts`."""
+def published(root: Path) -> tuple[dict[str, dict[str, Any]], list[dict[str, Any]]]:
+    """Return the runs of `results/`, by the name of their file, and the scores on sets from elsewhere.
+
+    Raises
+    ------
+    ArtifactError
+        If a file holds no run, or does not tell what the tables need.
+    """
+    runs = {path.name: _recorded(path, "metrics", RUN, (TOLD,)) for path in sorted((root / "results").glob("*.json"))}
+    return runs, [_recorded(path, "result", EXTERNAL) for path in sorted((root / "results/external").glob("*.json"))]
+
+
+def _recorded(path: Path, scored: str, parts: tuple[str, ...], more: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return what a file holds of a run: `MADE` and `more`, and under `scored` at least `parts`."""
     run: dict[str, Any] = read_json(path)
-    if not {*MADE, scored} <= set(run) or not set(parts) <= set(run[scored]):
+    made = (*MADE, *more)
+    if not {*made, scored} <= set(run) or not set(parts) <= set(run[scored]):
         raise ArtifactError(
-            f"{path}: should hold {', '.join(MADE)} and {scored} (with {', '.join(parts)}), as `brainmri record` or "
+            f"{path}: should hold {', '.join(made)} and {scored} (with {', '.join(parts)}), as `brainmri record` or "
             f"`brainmri external` writes it, received only {', '.join(run)}; move it out of results/"
         )
     return run
@@ -161,23 +174,25 @@ def headline_table(runs: dict[str, dict[str, Any]]) -> str:
     ArtifactError
         If the file of a row is missing.
     """
-    header = ["Scored on", "Test patients seen in training", "Accuracy (95 % interval)", "Dice of the U-Net"]
+    header = ["Scored on", SEEN, "Accuracy (95 % interval)", "Dice of the U-Net"]
     return markdown_table(header, [_headline(row, runs) for row in HEADLINE])
 
 
 def _headline(row: Headline, runs: dict[str, dict[str, Any]]) -> list[str]:
     if row.file is None:
-        return [row.title, row.patients, NOT_MEASURED, NOT_MEASURED]
+        return [row.title, "none", NOT_MEASURED, NOT_MEASURED]
     missing = [name for name in (row.file, row.outlines) if name is not None and name not in runs]
     if missing:
         raise ArtifactError(
             f"results/{missing[0]}: should hold the run of the README's row {row.title!r}, received no such file; "
             "record it with `brainmri record`, or name another in HEADLINE of brainmri/project/results.py"
         )
-    metrics, told = runs[row.file]["metrics"], runs[row.file].get("test_patients")
-    patients = row.patients if told is None else _seen(**told)
-    outlined = runs[row.outlines or row.file]["metrics"]["segment"].get("unet", {})
-    return [row.title, patients, _accuracy(metrics["classify"], "whole"), _dice(outlined)]
+    run, outlined = runs[row.file], runs[row.outlines or row.file]["metrics"]["segment"].get("unet", {})
+    return [row.title, _patients(run), _accuracy(run["metrics"]["classify"], "whole"), _dice(outlined)]
+
+
+def _patients(run: dict[str, Any]) -> str:
+    return _seen(**run[TOLD]) if TOLD in run else NOT_LOOKED_FOR
 
 
 def _seen(known: int, seen_in_training: int, images_without: int) -> str:
@@ -232,7 +247,7 @@ def _by_fold(runs: list[dict[str, Any]]) -> str:
     """Return one row a cross-validation, whose networks have learnt from nobody of the fold they answer for."""
     rows = []
     for run in runs:
-        classify, told = run["metrics"]["classify"], run["test_patients"]
+        classify, told = run["metrics"]["classify"], run[TOLD]
         accuracies = [own["accuracy"] for own in classify["by_fold"]["runs"].values()]
         by_patient = classify.get("patients", {})
         rows.append(
@@ -267,6 +282,7 @@ def _by_run(runs: list[dict[str, Any]]) -> str:
         rows.append(
             [
                 run["name"],
+                _patients(run),
                 *(_accuracy(classify, part) for part in PARTS),
                 _seeds(classify.get("repeats"), "whole"),
                 score(classify["whole"]["ece"]),
@@ -274,9 +290,7 @@ def _by_run(runs: list[dict[str, Any]]) -> str:
             ]
         )
     accuracies = [f"Accuracy, {called}" for called in PARTS.values()]
-    return markdown_table(
-        ["Run", *accuracies, "Mean of seeds ± SD", "ECE", "Nearest neighbour", "Metadata alone"], rows
-    )
+    return markdown_table(["Run", SEEN, *accuracies, "Mean of seeds ± SD", "ECE", *PROBES], rows)
 
 
 def _accuracy(classify: dict[str, Any], part: str) -> str:
@@ -328,11 +342,10 @@ def _external(runs: list[dict[str, Any]]) -> str:
         scores, ends = run["result"]["scores"], run["result"]["ci95"]
         dropped = str(sum(run["result"]["counts"]["training_twins"].values()))
         macro = _interval(scores["macro"]["f1"], ends["macro"]["f1"])
-        rows.append(
-            [run["name"], str(scores["images"]), dropped, _interval(scores["accuracy"], ends["accuracy"]), macro]
-        )
-    header = ["Trained on one set, scored on another", "Images", "Twins of training left out", "Accuracy", "Macro F1"]
-    return markdown_table(header, rows) if rows else ""
+        accuracy = _interval(scores["accuracy"], ends["accuracy"])
+        rows.append([run["name"], _patients(run), str(scores["images"]), dropped, accuracy, macro])
+    header = ["Trained on one set, scored on another", SEEN, "Images", "Twins of training left out", "Accuracy"]
+    return markdown_table([*header, "Macro F1"], rows) if rows else ""
 
 
 def _by_class(runs: list[dict[str, Any]]) -> str:

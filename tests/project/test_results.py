@@ -17,8 +17,11 @@ INTERVAL = {"low": 0.5, "high": 0.75}
 @pytest.fixture(autouse=True)
 def rows_of_the_readme(monkeypatch):
     """Make the README's rows those of the results that `project` writes."""
-    rows = (results.Headline("the default", "none", "0.json"), results.Headline("new patients", "none", None))
+    rows = (results.Headline("the default", "0.json"), results.Headline("new patients", None))
     monkeypatch.setattr(results, "HEADLINE", rows)
+
+
+NOBODY = {"known": 7, "seen_in_training": 0, "images_without": 0}
 
 
 def run(name="a", accuracy=0.625, twin_free=True, methods=("kmeans",)):
@@ -31,7 +34,7 @@ def run(name="a", accuracy=0.625, twin_free=True, methods=("kmeans",)):
         classify["twin_free"] = part
     dice = {"dice": {"mean": 0.125, "mean_ci95": INTERVAL}, "hd95": {"mean": 50.0}, "sensitivity": {"mean": 0.5}}
     segment = {method: {"all": dice, "images_with_tumour_mask": 6} for method in methods}
-    return {"name": name, "command": "dvc repro", "commit": "0123456789abcdef",
+    return {"name": name, "command": "dvc repro", "commit": "0123456789abcdef", "test_patients": NOBODY,
             "metrics": {"classify": classify, "segment": segment, "data": {}}}  # fmt: skip
 
 
@@ -58,13 +61,13 @@ def test_the_readme_holds_the_headline_rows_alone(tmp_path):
     text = readme(project(tmp_path, run("a", methods=("kmeans", "unet")), run("b")))
     rows = [line for line in text.splitlines() if line.startswith("|")][2:]
     assert rows == [
-        "| the default | none | 0.625 (0.500 to 0.750) of 8 | 0.125 (0.500 to 0.750) of 6 |",
+        "| the default | none of 7 | 0.625 (0.500 to 0.750) of 8 | 0.125 (0.500 to 0.750) of 6 |",
         "| new patients | none | not yet measured by fold | not yet measured by fold |",
     ]
 
 
 def test_a_headline_without_a_u_net_has_no_dice(tmp_path):
-    assert "| the default | none | 0.625 (0.500 to 0.750) of 8 |  |" in readme(project(tmp_path, run()))
+    assert "| the default | none of 7 | 0.625 (0.500 to 0.750) of 8 |  |" in readme(project(tmp_path, run()))
 
 
 def test_a_headline_whose_run_is_missing_is_refused(tmp_path):
@@ -75,9 +78,9 @@ def test_a_headline_whose_run_is_missing_is_refused(tmp_path):
 def test_tables_hold_the_numbers_of_every_run(tmp_path):
     full = full_page(project(tmp_path, run("a"), run("b")))
     shown = "0.625 (0.500 to 0.750)"
-    assert f"| a | {shown} of 8 | {shown} of 8 |  |  | 0.100 |  |  |" in full
+    assert f"| a | none of 7 | {shown} of 8 | {shown} of 8 |  |  | 0.100 |  |  |" in full
     assert "- a: `dvc repro` at commit `0123456789`" in full
-    assert full.index("| a | 0.625") < full.index("| b | 0.625")
+    assert full.index("| a | none of 7 | 0.625") < full.index("| b | none of 7 | 0.625")
     assert f"| a | all, 8 | {shown} |  | 0.600 (0.500 to 0.750) | 0.100 |  |  |" in full
     assert f"| a | twin-free, 8 | {shown} |" in full
     assert "| a | glioma | 4 | 0.500 | 0.250 | 0.750 | 0.375 (0.500 to 0.750) | 4 |" in full
@@ -103,7 +106,7 @@ def test_a_score_that_is_not_defined_is_written_so(tmp_path):
 
 def test_a_run_without_twin_free_images_has_no_row_for_them(tmp_path):
     full = full_page(project(tmp_path, run(twin_free=False)))
-    assert "| a | 0.625 (0.500 to 0.750) of 8 |  |  |" in full
+    assert "| a | none of 7 | 0.625 (0.500 to 0.750) of 8 |  |  |" in full
     assert "twin-free," not in full
 
 
@@ -132,7 +135,7 @@ def test_a_score_on_another_set_has_a_table_of_its_own(tmp_path):
     content = {"name": "a on b", "command": "brainmri external", "commit": "abcdef0123456789", "result": result}
     (tmp_path / "results/external/a.json").write_text(json.dumps(content))
     full = full_page(tmp_path)
-    assert "| a on b | 7 | 3 | 0.500 (0.500 to 0.750) | 0.250 (0.500 to 0.750) |" in full
+    assert "| a on b | patients not looked for | 7 | 3 | 0.500 (0.500 to 0.750) | 0.250 (0.500 to 0.750) |" in full
     assert "- a on b: `brainmri external` at commit `abcdef0123`" in full
 
 
@@ -154,7 +157,10 @@ def test_a_page_without_the_marks_is_refused(tmp_path):
 
 @pytest.mark.parametrize(
     ("place", "wanted"),
-    [("results/pooled.json", "classify, segment"), ("results/external/pooled.json", "result")],
+    [
+        ("results/pooled.json", "test_patients .*classify, segment"),
+        ("results/external/pooled.json", "commit and result"),
+    ],
 )
 def test_a_file_that_holds_no_run_is_refused(tmp_path, place, wanted):
     project(tmp_path, run())
@@ -172,9 +178,18 @@ def test_a_file_that_holds_no_run_is_refused(tmp_path, place, wanted):
         (0, 0, 8, "not known"),
     ],
 )
-def test_a_headline_tells_the_test_patients_that_its_run_recorded(tmp_path, known, seen, without, shown):
+def test_a_row_tells_the_test_patients_that_its_run_recorded(tmp_path, known, seen, without, shown):
     told = {"known": known, "seen_in_training": seen, "images_without": without}
-    assert f"| the default | {shown} | 0.625" in readme(project(tmp_path, run() | {"test_patients": told}))
+    project(tmp_path, run() | {"test_patients": told})
+    assert f"| the default | {shown} | 0.625" in readme(tmp_path)
+    assert f"| a | {shown} | 0.625" in full_page(tmp_path)
+
+
+def test_a_run_that_does_not_tell_its_test_patients_is_refused(tmp_path):
+    content = run()
+    del content["test_patients"]
+    with pytest.raises(ArtifactError, match=r"0\.json: should hold name, command, commit, test_patients and metrics"):
+        results.pages(project(tmp_path, content))
 
 
 @pytest.mark.parametrize("name", ["brainmri/preprocessing/known.csv", "brainmri/preprocessing/known.py"])
@@ -236,11 +251,11 @@ def test_folds_stand_in_tables_of_their_own(tmp_path):
 
 
 def test_a_headline_takes_its_outlines_from_another_run(tmp_path, monkeypatch):
-    both = (results.Headline("new patients", "", "0.json", "1.json"),)
+    both = (results.Headline("new patients", "0.json", "1.json"),)
     monkeypatch.setattr(results, "HEADLINE", both)
     text = readme(project(tmp_path, run("a") | {"test_patients": folds()["test_patients"]}, folds("b")))
     assert "| new patients | none of 4 | 0.625 (0.500 to 0.750) of 8 | 0.125 (0.500 to 0.750) of 6 |" in text
-    monkeypatch.setattr(results, "HEADLINE", (results.Headline("new patients", "", "0.json", "9.json"),))
+    monkeypatch.setattr(results, "HEADLINE", (results.Headline("new patients", "0.json", "9.json"),))
     with pytest.raises(ArtifactError, match=r"results/9\.json: should hold the run of the README's row"):
         readme(tmp_path)
 
