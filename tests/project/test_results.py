@@ -230,7 +230,7 @@ def test_a_run_whose_code_or_table_was_changed_is_not_recorded(tmp_path, name):
 def test_a_recorded_run_says_whether_its_test_patients_were_learnt_from(tmp_path, monkeypatch):
     monkeypatch.setattr(results.lock, "out_problems", lambda root: [])
     monkeypatch.setattr(results, "git", lambda root, *words: "" if words[0] == "status" else "0123")
-    places = "{a: /home/ada/b.zip, k: o/d/versions/1}"
+    places = "{a: /somewhere/b.zip, k: o/d/versions/1}"
     (tmp_path / "params.yaml").write_text(f"fetch: {{local: {{classes: null}}, external: {places}}}\n")
     test = {"known": 9, "images_without": 4, "seen_in_training": 2}
     for name in results.METRICS:
