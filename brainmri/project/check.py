@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from brainmri.core import shards
+from brainmri.core import kinds, shards
 from brainmri.core.errors import InputError
 from brainmri.core.files import write_table
 from brainmri.core.labels import NOT_CLINICAL
@@ -23,7 +23,7 @@ from brainmri.core.manifest import read_manifest
 from brainmri.core.params import load
 from brainmri.preprocessing import leakage
 from brainmri.preprocessing.scans import Scans, read_scans
-from brainmri.sources import archives, dicom, expand, layouts, local, nifti, slicing
+from brainmri.sources import archives, dicom, layouts, local, slicing
 from stages import fetch, preprocess
 
 T = TypeVar("T")
@@ -117,14 +117,14 @@ def _tried(step: Callable[[], T], refused: list[str]) -> T | None:
 
 def _readable(source: local.Source, unreadable: list[dict[str, str]]) -> local.Source:
     """Return a source without the DICOM and NIfTI files that cannot be read, which fetch stops at; note them."""
-    scans = [image for image in source.images if expand.is_scan(image.path)]
+    scans = [image for image in source.images if source.kind(image.path) != kinds.PICTURE]
     bad = set()
     for image in tqdm(scans, "read", unit=" files", mininterval=1, disable=not scans):
         try:
             data = source.read(image.path)
-            if nifti.is_nifti(image.path):
+            if source.kind(image.path) == kinds.VOLUME:
                 slicing.from_nifti(data)
-            elif dicom.read_header(data) is not None:
+            elif not dicom.read_header(data).no_scan:
                 dicom.read_dicom(data)
         except InputError as error:
             unreadable.append({"file": image.path, "reason": str(error)})

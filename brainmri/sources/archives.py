@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
+from brainmri.core import kinds
 from brainmri.core.errors import InputError
 
 # A file is read whole into memory, so its size has a limit; a slice of MRI has kilobytes, rarely megabytes.
@@ -39,6 +40,11 @@ class Archive:
     files: list[str]
     folders: list[str]  # those that have an entry of their own; a zip need not have any
     read: Callable[[str], bytes]
+    head: Callable[[str], bytes] | None = None  # the first bytes alone, where there is a shorter way to them
+
+    def kind(self, name: str) -> str:
+        """Return what a file is, as `kinds.kind` does by its first bytes; nothing for the litter of systems."""
+        return "" if kinds.litter(name) else kinds.kind(name, (self.head or self.read)(name))
 
 
 def opened(path: Path) -> AbstractContextManager[Archive]:
@@ -65,6 +71,12 @@ def read_file(path: Path) -> bytes:
     with _explained(path):
         _check_size(path, path.name, path.stat().st_size)
         return path.read_bytes()
+
+
+def read_head(path: Path) -> bytes:
+    """Return the first bytes of a file, to recognise it by; raise `InputError` if it is not readable."""
+    with _explained(path), path.open("rb") as file:
+        return file.read(kinds.HEAD_BYTES)
 
 
 @contextmanager
@@ -117,7 +129,7 @@ def _open_folder(path: Path) -> Iterator[Archive]:
         files = _named(path, ((_inside(path, file), file) for file in _walk(path) if not file.is_dir()))
         folders = sorted({clean(path, _inside(path, folder)) for folder in _walk(path) if folder.is_dir()})
 
-    yield Archive(path, list(files), folders, lambda name: read_file(files[name]))
+    yield Archive(path, list(files), folders, lambda name: read_file(files[name]), lambda name: read_head(files[name]))
 
 
 def _inside(path: Path, file: Path) -> str:
@@ -160,7 +172,11 @@ def _open_zip(path: Path) -> Iterator[Archive]:
             with _explained(path, name):
                 return archive.read(files[name])
 
-        yield Archive(path, list(files), folders, read)
+        def head(name: str) -> bytes:
+            with _explained(path, name), archive.open(files[name]) as file:
+                return file.read(kinds.HEAD_BYTES)
+
+        yield Archive(path, list(files), folders, read, head)
 
 
 def _is_folder(member: zipfile.ZipInfo) -> bool:
@@ -184,12 +200,12 @@ def _open_tar(path: Path, head: bytes) -> Iterator[Archive]:
         files = _named(path, ((name, place) for name, place in members if place is not None))
         folders = sorted({clean(path, name) for name, place in members if place is None})
 
-        def read(name: str) -> bytes:
+        def read(name: str, most: int = MAX_FILE_BYTES) -> bytes:
             with _explained(path, name):
                 file.seek(files[name][0])
-                return file.read(files[name][1])
+                return file.read(min(files[name][1], most))
 
-        yield Archive(path, list(files), folders, read)
+        yield Archive(path, list(files), folders, read, lambda name: read(name, kinds.HEAD_BYTES))
 
 
 @contextmanager

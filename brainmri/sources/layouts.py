@@ -10,20 +10,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from brainmri.core import kinds
 from brainmri.core.errors import InputError
 from brainmri.core.labels import CLASSES, SPELLINGS
 from brainmri.core.manifest import SourceImage
 from brainmri.sources.archives import Archive
-from brainmri.sources.dicom import is_dicom
 
-IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-SCAN_SUFFIXES = (".dcm", ".dicom", ".ima", ".nii", ".nii.gz")  # DICOM and NIfTI
-ENDINGS = f"images end in {', '.join(IMAGE_SUFFIXES)}, DICOM and NIfTI in {', '.join(SCAN_SUFFIXES)}"
 SPLITS = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val",
     "test": "test", "testing": "test",
 }  # fmt: skip
-NUMBERED = "*.0"
 _CASE = re.compile(
     r"(?P<wrapper>(?:.*/)?)(?P<case>[^/]+)/(?P=case)_(?P<number>[0-9]{1,9})(?P<mask>_mask)?\.tiff?", re.IGNORECASE
 )
@@ -40,36 +36,15 @@ _LGG_PAIRS = 3929
 _LGG_CHANNELS = ("pre", "flair", "post")  # before contrast, FLAIR, after contrast
 
 
-def ignored_as(name: str) -> str:
-    """Return the heading under which a member that is no image is counted, or an empty string for an image.
-
-    File names may name a person, so members are counted by kind: the litter of operating systems by its own name,
-    other hidden files together, the rest by suffix (`*.txt`), digits as `*.0`: they may end an identifier.
-    """
-    path = PurePosixPath(name)
-    if "__MACOSX" in path.parts:
-        return "__MACOSX"
-    if path.name in {".DS_Store", "Thumbs.db", "DICOMDIR"}:
-        return path.name
-    if any(part.startswith(".") for part in path.parts):
-        return "hidden"
-    if name.lower().endswith((*IMAGE_SUFFIXES, *SCAN_SUFFIXES)):
-        return ""
-    return NUMBERED if re.fullmatch(r"\.[0-9]+", path.suffix) else f"*{path.suffix.lower()}"
-
-
-def is_image(name: str, read: Callable[[str], bytes]) -> bool:
-    """Return whether a file is an image: by its name, or as DICOM by its content if it has no suffix to go by."""
-    kind = ignored_as(name)
-    return not kind or (kind in {"*", NUMBERED} and is_dicom(read(name)))
-
-
 def image_names(archive: Archive) -> list[str]:
-    """Return the sorted names of an archive's images; raise `InputError` if there are none."""
-    names = [name for name in archive.files if is_image(name, archive.read)]
-    if not names:
-        raise InputError(f"{archive.path}: holds no image; {ENDINGS}; {OWN_IMAGES}")
-    return names
+    """Return the sorted names of an archive's images, told by content; raise `InputError` for none, or half a pair."""
+    found = {name: kind for name in archive.files if (kind := archive.kind(name))}
+    pair = next((name for name, kind in found.items() if kind == kinds.PAIR), None)
+    if pair:
+        raise InputError(f"{archive.path}: {pair}: {kinds.NO_PAIR}")
+    if not found:
+        raise InputError(f"{archive.path}: holds no image; {kinds.ENDINGS}; {OWN_IMAGES}")
+    return list(found)
 
 
 def class_images(archive: Archive) -> tuple[str, list[SourceImage]]:
@@ -100,7 +75,7 @@ def _one_wrapper(archive: Archive, wrappers: Iterable[str]) -> str:
 
 def _class_image(archive: Archive, name: str) -> tuple[str, SourceImage]:
     folders = name.split("/")[:-1]
-    if not name.lower().endswith(IMAGE_SUFFIXES):  # DICOM and NIfTI may lie deeper: a folder a patient or series
+    if archive.kind(name) != kinds.PICTURE:  # DICOM and NIfTI may lie deeper: a folder a patient or series
         known = [at for at, folder in enumerate(folders, start=1) if _plain(folder) in SPELLINGS]
         folders = folders[: max(known, default=len(folders))]
     label = SPELLINGS.get(_plain(folders[-1])) if folders else None
@@ -122,7 +97,7 @@ def _refuse_empty_folders(archive: Archive, names: list[str]) -> None:
     listed = {str(parent) for name in archive.files for parent in PurePosixPath(name).parents} | set(archive.folders)
     for folder in sorted(listed - filled):
         own = _plain(PurePosixPath(folder).name)
-        if ignored_as(f"{folder}/x.png") == "" and (own in SPELLINGS or own in SPLITS):
+        if not kinds.litter(f"{folder}/x.png") and (own in SPELLINGS or own in SPLITS):
             raise InputError(f"{archive.path}: folder {folder!r} holds no image; fill it or remove it")
 
 
@@ -246,7 +221,8 @@ def differences(images: list[SourceImage], expected: Mapping[str, int]) -> dict[
 
 
 def _expected_pairs(images: list[SourceImage]) -> dict[str, int]:
-    known = all(1 <= image.number <= _CHENG_PAIRS and image.path.lower().endswith(IMAGE_SUFFIXES) for image in images)
+    suffixes = kinds.IMAGE_SUFFIXES
+    known = all(1 <= image.number <= _CHENG_PAIRS and image.path.lower().endswith(suffixes) for image in images)
     return {"pairs": _CHENG_PAIRS} if known else {}
 
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from brainmri.core import kinds
 from brainmri.core.errors import InputError
 from brainmri.core.labels import SPELLINGS
 from brainmri.core.manifest import SourceImage
@@ -27,6 +28,7 @@ class Source:
 
     images: list[SourceImage]
     read: Callable[[str], bytes]
+    kind: Callable[[str], str]  # what a file is, see `kinds.kind`
     ignored: dict[str, int]  # files that are no images, counted by kind
     differences: dict[str, dict[str, int]]  # from the counts of the known sets, see `layouts.differences`
     channels: tuple[str, ...] = ()  # of the layout's pictures, of which one was chosen
@@ -43,19 +45,25 @@ def stream(source: Source, names: expand.Names | None = None) -> Iterator[Source
 
     Slices are made of DICOM and NIfTI files by `expand.expand`, which adds to the `names` of their patients.
     """
-    scans = [image for image in source.images if expand.is_scan(image.path)]
-    for image in source.images:
-        if expand.is_scan(image.path):
-            continue
+    pictures, scans = _divided(source)
+    for image in pictures:
         mask = source.read(image.mask_path) if image.mask_path else None
         yield replace(image, data=source.read(image.path), mask_data=mask)
-    yield from expand.expand(scans, source.read, source.ignored, {} if names is None else names)
+    yield from expand.expand(scans, source.read, source.kind, source.ignored, {} if names is None else names)
+
+
+def _divided(source: Source) -> tuple[list[SourceImage], list[SourceImage]]:
+    """Return the pictures of a source, and its DICOM and NIfTI files."""
+    found: tuple[list[SourceImage], list[SourceImage]] = ([], [])
+    for image in source.images:
+        found[source.kind(image.path) != kinds.PICTURE].append(image)
+    return found
 
 
 def count(found: Iterable[Source]) -> int | None:
     """Return how many images `stream` yields of all sources; None where scans have to be read to tell."""
-    images = [image for source in found for image in source.images]
-    return None if any(expand.is_scan(image.path) for image in images) else len(images)
+    divided = [_divided(source) for source in found]
+    return None if any(scans for _, scans in divided) else sum(len(pictures) for pictures, _ in divided)
 
 
 def with_patients(found: Mapping[str, Source], table: Path | None) -> dict[str, Source]:
@@ -79,19 +87,23 @@ def opened_layout(path: Path, kind: str, channel: str | None = None) -> Iterator
 
 def _source(archive: archives.Archive, layout: layouts.Layout) -> Source:
     wrapper, images = layout.images(archive)
-    expand.refuse_other_masks(images)
+
+    def kind(name: str) -> str:
+        return archive.kind(wrapper + name)
+
+    expand.refuse_other_masks(images, kind)
     taken = {wrapper + name for image in images for name in (image.path, image.mask_path)}
     left = [name for name in archive.files if name not in taken]
-    ignored = Counter(layouts.ignored_as(name) or "second copies" for name in left)
+    ignored = Counter("second copies" if archive.kind(name) else kinds.ignored_as(name) for name in left)
     differences = layouts.differences(images, layout.expected(images))
-    return Source(images, lambda name: archive.read(wrapper + name), dict(ignored), differences)
+    return Source(images, lambda name: archive.read(wrapper + name), kind, dict(ignored), differences)
 
 
 def _one_channel(source: Source, path: Path, names: tuple[str, ...], channel: str | None) -> Source:
     chosen = channels.chosen(path, names, channel)
     read = channels.reader(source.read, names, chosen, [image.path for image in source.images])
     images = [replace(image, path=channels.stored_path(image.path, chosen)) for image in source.images]
-    return replace(source, images=images, read=read, channels=names)
+    return replace(source, images=images, read=read, kind=lambda _: kinds.PICTURE, channels=names)
 
 
 @contextmanager
@@ -114,9 +126,13 @@ def opened_manifest(path: Path) -> Iterator[Source]:
     ignored: Counter[str] = Counter()
     images = [image for line, row in rows for image in _manifest_images(path, files, ignored, line, row)]
     _refuse_mixed_labels(path, images)
-    expand.refuse_other_masks(images)
+
+    def kind(name: str) -> str:
+        return kinds.kind(name, archives.read_head(files[name]))
+
+    expand.refuse_other_masks(images, kind)
     images = sorted(_known_spellings(images), key=lambda image: image.path)
-    yield Source(images, lambda name: archives.read_file(files[name]), dict(ignored), {})
+    yield Source(images, lambda name: archives.read_file(files[name]), kind, dict(ignored), {})
 
 
 def _manifest_images(
@@ -144,7 +160,7 @@ def _in_folder(path: Path, ignored: Counter[str], cell: str) -> list[str]:
         return [cell]
     with archives.opened(folder) as archive:
         names = layouts.image_names(archive)
-        ignored.update(kind for name in archive.files if name not in names and (kind := layouts.ignored_as(name)))
+        ignored.update(kinds.ignored_as(name) for name in sorted(set(archive.files) - set(names)))
     return [f"{cell}/{name}" for name in names]
 
 
@@ -155,8 +171,9 @@ def _add_file(path: Path, files: dict[str, Path], line: int, cell: str) -> str:
     file = Path(os.path.normpath(path.parent.absolute() / cell.replace("\\", "/")))
     if not cell or not file.is_file():
         raise InputError(f"{where}: no such file: {cell!r}; paths are relative to the folder of the CSV, or absolute")
-    if not layouts.is_image(file.name, lambda _: archives.read_file(file)):
-        raise InputError(f"{where}: {cell!r} is no image; {layouts.ENDINGS}")
+    found = "" if kinds.litter(file.name) else kinds.kind(file.name, archives.read_head(file))
+    if found in {"", kinds.PAIR}:
+        raise InputError(f"{where}: {cell!r} is {kinds.NO_PAIR if found else f'no image; {kinds.ENDINGS}'}")
     stored = archives.clean(path, _stored_name(path.parent.absolute(), file))
     if stored in files:
         raise InputError(
