@@ -15,7 +15,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -41,10 +41,13 @@ class Archive:
     folders: list[str]  # those that have an entry of their own; a zip need not have any
     read: Callable[[str], bytes]
     head: Callable[[str], bytes] | None = None  # the first bytes alone, where there is a shorter way to them
+    _kinds: dict[str, str] = field(default_factory=dict, repr=False)  # of files that were asked about
 
     def kind(self, name: str) -> str:
         """Return what a file is, as `kinds.kind` does by its first bytes; nothing for the litter of systems."""
-        return "" if kinds.litter(name) else kinds.kind(name, (self.head or self.read)(name))
+        if name not in self._kinds:
+            self._kinds[name] = "" if kinds.litter(name) else kinds.kind(name, (self.head or self.read)(name))
+        return self._kinds[name]
 
 
 def opened(path: Path) -> AbstractContextManager[Archive]:

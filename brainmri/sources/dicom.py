@@ -88,8 +88,10 @@ class Slice:
     spacing_mm: tuple[float, float]  # between rows, between columns, in the patient
     step_mm: float  # between slices, or the thickness of one, as the file says; positions tell better
     facts: dict[str, Any]  # modality, field_t, tr_ms, te_ms
-    stack: tuple[Any, ...] = field(repr=False)  # frames of a series that differ in it are of different volumes
-    contrast: tuple[float, float] = field(repr=False)  # echo time in ms and b-value, which differ between volumes, too
+    # What tells the volumes of a series apart, beside orientation and spacing: see `stacks.grouped`.
+    kind: str = field(repr=False)  # ImageType
+    time: float = field(repr=False)  # number of the time, of pictures of one place
+    contrast: tuple[float, float] = field(repr=False)  # echo time in ms and b-value
 
 
 def read_header(data: bytes) -> Header:
@@ -220,7 +222,8 @@ def _slice(file: pydicom.FileDataset, at: int, stored: np.ndarray, padding: np.n
         spacing_mm=(row_mm, col_mm),
         step_mm=next((mm for mm in step if mm > 0), NAN),
         facts=_facts(file, at),
-        stack=(*stored.shape, *_kind_and_time(file, at)),
+        kind=_kind(file, at),
+        time=_time(file, at),
         contrast=(_echo(file, at), _b_value(file, at)),
     )
 
@@ -262,12 +265,16 @@ def _b_value(file: pydicom.Dataset, at: int) -> float:
     return _numbers(_group(file, at, "MRDiffusionSequence"), "DiffusionBValue")[0]
 
 
-def _kind_and_time(file: pydicom.Dataset, at: int) -> tuple[str, float]:
-    """Return what tells pictures of one place in one series apart, beside numbers that are rounded: kind and time."""
-    kind, time = _group(file, at, "MRImageFrameTypeSequence"), _group(file, at, "FrameContentSequence")
-    name = "TemporalPositionIndex" if "TemporalPositionIndex" in time else "TemporalPositionIdentifier"
+def _kind(file: pydicom.Dataset, at: int) -> str:
+    kind = _group(file, at, "MRImageFrameTypeSequence")
     words = np.atleast_1d(kind.get("FrameType") or kind.get("ImageType") or "")
-    return "/".join(str(word).strip() for word in words), _numbers(time, name, missing=-1)[0]
+    return "/".join(str(word).strip() for word in words)
+
+
+def _time(file: pydicom.Dataset, at: int) -> float:
+    frame = _group(file, at, "FrameContentSequence")
+    name = "TemporalPositionIndex" if "TemporalPositionIndex" in frame else "TemporalPositionIdentifier"
+    return _numbers(frame, name, missing=-1)[0]
 
 
 def _window(file: pydicom.Dataset, item: pydicom.Dataset, slope: float, intercept: float) -> tuple[float, float]:

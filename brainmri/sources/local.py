@@ -4,6 +4,7 @@ Opening a source looks at names alone, sorts them and refuses what does not fit,
 starts; bytes are read one image at a time by `stream`.
 """
 
+import functools
 import hashlib
 import os
 import re
@@ -127,6 +128,7 @@ def opened_manifest(path: Path) -> Iterator[Source]:
     images = [image for line, row in rows for image in _manifest_images(path, files, ignored, line, row)]
     _refuse_mixed_labels(path, images)
 
+    @functools.cache
     def kind(name: str) -> str:
         return kinds.kind(name, archives.read_head(files[name]))
 

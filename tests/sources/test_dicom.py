@@ -105,7 +105,7 @@ def test_frames_of_an_enhanced_file_have_their_own_place_scale_and_window():
     assert [each.window for each in found] == [(295, 304), (95, 104), (195, 204)]
     assert [each.stored[0, 0] for each in found] == [8, 0, 4]
     assert {each.spacing_mm for each in found} == {(0.5, 0.75)}
-    assert len({each.stack for each in found}) == 1
+    assert len({(each.kind, each.time) for each in found}) == 1
 
 
 def test_files_of_one_patient_and_series_have_equal_headers():

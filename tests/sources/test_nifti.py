@@ -104,7 +104,7 @@ def anatomy(labels, side=40):
     return np.kron(coarse, np.ones((10, 10, 10), int))
 
 
-@pytest.mark.parametrize("labels", [2, 4, 16, 46, 113])
+@pytest.mark.parametrize("labels", [2, 4, 16, 46, 113, 400])
 @pytest.mark.parametrize("scale", [1, 0.5, 17])
 def test_labels_are_no_scan(labels, scale):
     with pytest.raises(InputError, match=f"received labels or a mask: {labels} different numbers"):

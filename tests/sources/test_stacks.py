@@ -5,6 +5,7 @@ import pytest
 from scan_files import CORONAL, SAGITTAL, dicom_bytes
 
 from brainmri.core.errors import InputError
+from brainmri.sources import stacks
 from brainmri.sources.slicing import from_dicom
 
 PIXELS = np.arange(6, dtype=np.uint16).reshape(2, 3)
@@ -34,6 +35,7 @@ def tilt(cosine):
         [{"PixelSpacing": ["0.46875", "0.46875"] if at % 2 else ["0.4688", "0.4688"]} for at in range(12)],
         [{"DiffusionBValue": 1000.0 + at % 2 * 1e-3} for at in range(12)],
         [{"TemporalPositionIdentifier": "1" if at % 2 else "01"} for at in range(12)],
+        [{"TemporalPositionIdentifier": at} for at in range(12)],
         [{"ImageType": ["ORIGINAL", "PRIMARY", "M"] if at % 2 else ["ORIGINAL ", "PRIMARY", "M"]} for at in range(12)],
     ],
 )
@@ -70,10 +72,41 @@ def test_two_spacings_are_told_apart_where_they_lie_apart():
     assert sorted(volume.spacing_mm for volume in volumes(spacings)) == [(3, 0.8, 0.8), (3, 0.9, 0.9)]
 
 
-@pytest.mark.parametrize("other", [{"PixelSpacing": ["0.8", "0.8"]}, {"EchoTime": "30"}, {"DiffusionBValue": 1000.0}])
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"PixelSpacing": ["0.8", "0.8"]},
+        {"EchoTime": "30"},
+        {"DiffusionBValue": 1000.0},
+        {"ImageType": ["DERIVED", "PRIMARY", "M"]},
+        {"Rows": 1, "PixelData": PIXELS[:1].tobytes()},
+    ],
+)
 def test_volumes_that_lie_between_one_another_are_refused(other):
     with pytest.raises(InputError, match=r"^0\.dcm: slices of one series .* other values between one another"):
         volumes([other if at % 2 else {} for at in range(8)])
+
+
+def test_a_single_picture_between_the_slices_is_a_volume_of_its_own():
+    projection = {"ImageType": ["DERIVED", "SECONDARY", "MIP"], "ImagePositionPatient": [0, 0, 7]}
+    assert sorted(len(volume.levels) for volume in volumes([*[{}] * 5, projection])) == [1, 5]
+
+
+def test_times_at_one_place_are_volumes_and_may_move_with_the_head():
+    scans = [
+        {"TemporalPositionIdentifier": 1 + at // 4, "ImagePositionPatient": [0, 0, 3 * (at % 4) + 0.3 * (at // 4)]}
+        for at in range(8)
+    ]
+    scans += [{"TemporalPositionIdentifier": 3, "ImagePositionPatient": [0, 0, 3 * at]} for at in range(4)]
+    assert [(len(volume.levels), volume.spacing_mm[0]) for volume in volumes(scans)] == [(4, pytest.approx(3))] * 3
+
+
+def test_more_volumes_than_any_scanner_measures_are_refused(monkeypatch):
+    monkeypatch.setattr(stacks, "MAX_VOLUMES", 3)
+    echoes = [{"EchoTime": f"{10 * at}", "ImagePositionPatient": [0, 0, 0]} for at in range(4)]
+    assert len(volumes(echoes[:3])) == 3
+    with pytest.raises(InputError, match="at most 3 volumes beside its times, received 4"):
+        volumes(echoes)
 
 
 def test_an_orientation_that_turns_little_by_little_is_refused():
