@@ -44,13 +44,27 @@ def stream_all(found: Iterable[Source]) -> Iterator[SourceImage]:
 def stream(source: Source, names: expand.Names | None = None) -> Iterator[SourceImage]:
     """Yield the images of a source with their bytes: pictures by path, one in memory at a time, then slices of scans.
 
-    Slices are made of DICOM and NIfTI files by `expand.expand`, which adds to the `names` of their patients.
+    Slices are made of DICOM and NIfTI files by `expand.expand`, which adds to the `names` of their patients; a class of
+    whose files none is a scan raises `InputError` at the end.
     """
+    empty = {(image.split, image.label) for image in source.images}
+    for image in _read_all(source, {} if names is None else names):
+        empty.discard((image.split, image.label))
+        yield image
+    if empty:
+        place = "/".join(filter(None, min(empty))) or "the set"
+        raise InputError(
+            f"{place}: should hold scans, received none: of all files left out are {source.ignored}; "
+            "fill it or remove it"
+        )
+
+
+def _read_all(source: Source, names: expand.Names) -> Iterator[SourceImage]:
     pictures, scans = _divided(source)
     for image in pictures:
         mask = source.read(image.mask_path) if image.mask_path else None
         yield replace(image, data=source.read(image.path), mask_data=mask)
-    yield from expand.expand(scans, source.read, source.kind, source.ignored, {} if names is None else names)
+    yield from expand.expand(scans, source.read, source.kind, source.ignored, names)
 
 
 def _divided(source: Source) -> tuple[list[SourceImage], list[SourceImage]]:

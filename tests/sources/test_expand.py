@@ -263,6 +263,13 @@ def test_what_is_no_scan_is_counted_by_what_it_is(tmp_path, elements, heading):
     assert json.loads((raw / "summary.json").read_text())["sets"]["classes"]["ignored"] == {heading: 1}
 
 
+def test_a_class_of_which_no_file_is_a_scan_is_refused(tmp_path):
+    files = {f"glioma/{name}": data for name, data in series().items()}
+    files["notumor/seg"] = dicom_bytes(BOX[0], Modality="SEG")
+    with pytest.raises(InputError, match=r"^notumor: should hold scans, received none: .*'DICOM segmentations': 1"):
+        fetched(tmp_path, "local", classes=pack(tmp_path / "c", files, "zip"))
+
+
 def test_a_secondary_capture_with_a_place_in_the_patient_is_a_scan(tmp_path):
     files = {"glioma/1": dicom_bytes(BOX[0], SOPClassUID=CAPTURE)}
     assert len(read_manifest(fetched(tmp_path, "local", classes=pack(tmp_path / "c", files, "zip")))) == 1
