@@ -52,7 +52,7 @@ class SourceImage:
     plane: str = ""
     voxel_mm: tuple[float, float] | None = None  # between rows, between columns
     mask_path: str = ""
-    mask_data: bytes | None = None  # an 8-bit image file, foreground 128 and above
+    mask_data: bytes | None = None  # an image file; what in it is tumour says `preprocessing.masks`
     frame: int = -1
     slice_mm: float | None = None
     level_scale: float | None = None
