@@ -51,6 +51,7 @@ class SourceImage:
     number: int = -1
     plane: str = ""
     voxel_mm: tuple[float, float] | None = None  # between rows, between columns
+    case: str = ""  # whose a DICOM or NIfTI file is by the folder it lies in, where neither source nor file says
     mask_path: str = ""
     mask_data: bytes | None = None  # an image file; what in it is tumour says `preprocessing.masks`
     frame: int = -1

@@ -18,9 +18,10 @@ def png(array):
 
 
 def row(**changes):
-    base = {"image_id": "a", "set": "s", "path": "a.png", "label": "glioma", "split": "train", "patient": "", "number": -1,
-            "plane": "", "file_bytes": 9, "sha256": "0", "voxel_row_mm": 1.0, "voxel_col_mm": 0.5, "frame": -1, "slice_mm": np.nan,
-            "modality": "", "field_t": np.nan, "window_low": np.nan, "window_high": np.nan}  # fmt: skip
+    base = {"image_id": "a", "set": "s", "path": "a.png", "label": "glioma", "split": "train", "patient": "",
+            "number": -1, "plane": "", "file_bytes": 9, "sha256": "0", "voxel_row_mm": 1.0, "voxel_col_mm": 0.5,
+            "frame": -1, "slice_mm": np.nan, "modality": "", "field_t": np.nan,
+            "window_low": np.nan, "window_high": np.nan}  # fmt: skip
     return SimpleNamespace(**base | changes)
 
 
