@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from brainmri.core.errors import InputError
 from brainmri.preprocessing import images
-from brainmri.sources import archives, dicom, layouts, nifti
+from brainmri.sources import archives, dicom, layouts, mask_names, nifti
 from brainmri.sources.expand import NO_PIXELS
 from brainmri.sources.slicing import Volume, from_dicom, from_nifti
 
@@ -121,7 +121,8 @@ def _head(path: Path) -> bytes:
 
 
 def _is_archive(name: str, head: bytes) -> bool:
-    return not nifti.is_nifti(name) and (head.startswith(_ARCHIVES) or head[257:262] == b"ustar")
+    known = name.lower().endswith(".zip") or head.startswith(_ARCHIVES) or head[257:262] == b"ustar"
+    return known and not nifti.is_nifti(name)
 
 
 @contextmanager
@@ -154,12 +155,15 @@ def _listed(archive: archives.Archive) -> Found:
     items: list[tuple[str, Callable[[str], list[Input]]]] = []
     series: dict[str, list[File]] = {}
     answers = _answers(archive.files)
+    masks = {mask for mask, images in mask_names.masks_beside(archive.files).items() if images}
     ignored: Counter[str] = Counter()
     for name in tqdm(archive.files, "look", unit=" files", mininterval=1, delay=1):
         where, read = f"{archive.path}/{name}", partial(archive.read, name)
         if name in answers:
             # Of the folder that this run writes to, hidden until it is whole, there is nothing to say.
             ignored["files of earlier answers"] += layouts.ignored_as(name) != "hidden"
+        elif name in masks:
+            ignored["masks beside their scans"] += 1
         elif nifti.is_nifti(name) and not layouts.ignored_as(name):
             items.append((where, partial(_nifti, read)))
         elif name.lower().endswith(layouts.IMAGE_SUFFIXES) and not layouts.ignored_as(name):
