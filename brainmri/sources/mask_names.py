@@ -12,12 +12,12 @@ from brainmri.core.errors import InputError
 from brainmri.sources import nifti
 
 PICTURES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-_NAMED = re.compile(
-    r"(?P<of>.*?)(?:^|[_\-. ])(?:tumou?r[_\-. ])?"
+_WORD = (
+    r"(?:tumou?r[_\-. ])?"
     r"(?:masks?|seg|segm|segmentations?|labels?|labelmap|gt|ground[_\-. ]?truth|annotations?)"
-    r"(?:[_\-. ]?\(?[0-9]{1,3}\)?)?",
-    re.IGNORECASE,
 )
+_AFTER = re.compile(rf"(?P<of>.*?)(?:^|[_\-. ]){_WORD}(?:[_\-. ]?\(?[0-9]{{1,3}}\)?)?", re.IGNORECASE)
+_BEFORE = re.compile(rf"{_WORD}[_\-. ](?P<of>.+)", re.IGNORECASE)
 _FOLDER = re.compile("masks?|seg|segmentations?|labels?|annotations?", re.IGNORECASE)
 _OF_NO_TUMOUR = re.compile(r"(?:^|.*[_\-. ])(?:brain|head|skull|parenchyma|bet|csf|[wg]m)", re.IGNORECASE)
 
@@ -35,18 +35,33 @@ def masks_beside(names: Iterable[str]) -> dict[str, list[str]]:
         volume = nifti.is_nifti(name)
         if not volume and not name.lower().endswith(PICTURES):
             continue
-        if found := _NAMED.fullmatch(_stem(name)):
-            named[name] = str(PurePosixPath(name).with_name(found["of"] or "*")).lower()
-            continue
-        if _FOLDER.fullmatch(PurePosixPath(name).parent.name):
+        if found := _AFTER.fullmatch(_stem(name)):
+            named[name] = _beside(name, found["of"])
+        elif _FOLDER.fullmatch(PurePosixPath(name).parent.name):
             named[name] = ""
-            continue
-        for beginning in _beginnings(name) if volume else [_stem(name)]:
-            images[volume, str(PurePosixPath(name).with_name(beginning or "*")).lower()].append(name)
-    return {
-        mask: [] if _OF_NO_TUMOUR.fullmatch(PurePosixPath(of).name) else images[nifti.is_nifti(mask), of]
+        else:
+            for beginning in _beginnings(name) if volume else [_stem(name)]:
+                images[volume, _beside(name, beginning)].append(name)
+    masks = {
+        mask: [] if _OF_NO_TUMOUR.fullmatch(PurePosixPath(of).name) else images.get((nifti.is_nifti(mask), of), [])
         for mask, of in named.items()
     }
+    return masks | _with_word_before([name for own in images.values() for name in own], images)
+
+
+def _with_word_before(names: list[str], images: dict[tuple[bool, str], list[str]]) -> dict[str, list[str]]:
+    """Return `mask_x.png` where there is an `x.png`; where there is none it is an image: the word may say anything."""
+    found = {}
+    for name in dict.fromkeys(names):
+        match = _BEFORE.fullmatch(_stem(name))
+        if match and (own := images.get((nifti.is_nifti(name), _beside(name, match["of"])))):
+            found[name] = own
+    return found
+
+
+def _beside(name: str, stem: str) -> str:
+    """Return what stands for files beside `name` whose names begin with `stem`, which may be empty."""
+    return str(PurePosixPath(name).with_name(stem or "*")).lower()
 
 
 def _stem(name: str) -> str:

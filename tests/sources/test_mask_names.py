@@ -41,6 +41,11 @@ def test_a_nifti_mask_is_that_of_every_volume_that_begins_so(mask, images):
     assert masks_beside([*volumes, f"c/{mask}"]) == {f"c/{mask}": [f"c/{name}" for name in images]}
 
 
+def test_the_word_may_stand_before_the_name_of_an_image():
+    names = ["x.png", "mask_x.png", "label_y.png", "p_t1.nii", "seg-p_t1.nii"]
+    assert masks_beside(names) == {"mask_x.png": ["x.png"], "seg-p_t1.nii": ["p_t1.nii"]}
+
+
 def test_files_in_a_folder_of_masks_are_masks_of_nothing_beside_them():
     assert masks_beside(["a/images/1.nii", "a/masks/1.nii"]) == {"a/masks/1.nii": []}
 
