@@ -19,9 +19,10 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from brainmri.core import mask_names
 from brainmri.core.errors import InputError
 from brainmri.preprocessing import images
-from brainmri.sources import archives, dicom, layouts, mask_names, nifti
+from brainmri.sources import archives, dicom, layouts, nifti
 from brainmri.sources.expand import NO_PIXELS
 from brainmri.sources.slicing import Volume, from_dicom, from_nifti
 

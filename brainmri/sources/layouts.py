@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import PurePosixPath
 
+from brainmri.core import mask_names
 from brainmri.core.errors import InputError
 from brainmri.core.labels import CLASSES, SPELLINGS, known_class, plain
 from brainmri.core.manifest import SourceImage
-from brainmri.sources import mask_names
 from brainmri.sources.archives import Archive
 from brainmri.sources.dicom import is_dicom
 

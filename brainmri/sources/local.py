@@ -13,10 +13,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from brainmri.core import mask_names
 from brainmri.core.errors import InputError
 from brainmri.core.labels import known_class, plain
 from brainmri.core.manifest import SourceImage
-from brainmri.sources import archives, channels, expand, layouts, mask_names, nifti, patients, tables
+from brainmri.sources import archives, channels, expand, layouts, nifti, patients, tables
 
 MANIFEST_COLUMNS = ("path", "label", "patient", "split", "mask")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from brainmri.core.errors import InputError
-from brainmri.sources.mask_names import masks_beside, paired
+from brainmri.core.mask_names import masks_beside, paired
 
 
 @pytest.mark.parametrize(

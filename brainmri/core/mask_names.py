@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from brainmri.core.errors import InputError
-from brainmri.sources import nifti
 
+VOLUMES = (".nii", ".nii.gz")
 PICTURES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 _WORD = (
     r"(?:tumou?r[_\-. ])?"
@@ -32,7 +32,7 @@ def masks_beside(names: Iterable[str]) -> dict[str, list[str]]:
     named: dict[str, str] = {}  # mask: beginning of its images' names
     images: dict[tuple[bool, str], list[str]] = defaultdict(list)
     for name in names:
-        volume = nifti.is_nifti(name)
+        volume = _is_volume(name)
         if not volume and not name.lower().endswith(PICTURES):
             continue
         if found := _AFTER.fullmatch(_stem(name)):
@@ -43,7 +43,7 @@ def masks_beside(names: Iterable[str]) -> dict[str, list[str]]:
             for beginning in _beginnings(name) if volume else [_stem(name)]:
                 images[volume, _beside(name, beginning)].append(name)
     masks = {
-        mask: [] if _OF_NO_TUMOUR.fullmatch(PurePosixPath(of).name) else images.get((nifti.is_nifti(mask), of), [])
+        mask: [] if _OF_NO_TUMOUR.fullmatch(PurePosixPath(of).name) else images.get((_is_volume(mask), of), [])
         for mask, of in named.items()
     }
     return masks | _with_word_before([name for own in images.values() for name in own], images)
@@ -54,7 +54,7 @@ def _with_word_before(names: list[str], images: dict[tuple[bool, str], list[str]
     found = {}
     for name in dict.fromkeys(names):
         match = _BEFORE.fullmatch(_stem(name))
-        if match and (own := images.get((nifti.is_nifti(name), _beside(name, match["of"])))):
+        if match and (own := images.get((_is_volume(name), _beside(name, match["of"])))):
             found[name] = own
     return found
 
@@ -62,6 +62,10 @@ def _with_word_before(names: list[str], images: dict[tuple[bool, str], list[str]
 def _beside(name: str, stem: str) -> str:
     """Return what stands for files beside `name` whose names begin with `stem`, which may be empty."""
     return str(PurePosixPath(name).with_name(stem or "*")).lower()
+
+
+def _is_volume(name: str) -> bool:
+    return name.lower().endswith(VOLUMES)
 
 
 def _stem(name: str) -> str:
