@@ -51,7 +51,6 @@ class SourceImage:
     number: int = -1
     plane: str = ""
     voxel_mm: tuple[float, float] | None = None  # between rows, between columns
-    case: str = ""  # whose a DICOM or NIfTI file is by the folder it lies in, where neither source nor file says
     mask_path: str = ""
     mask_data: bytes | None = None  # an image file; what in it is tumour says `preprocessing.masks`
     frame: int = -1
@@ -64,6 +63,7 @@ class SourceImage:
     field_t: float | None = None
     tr_ms: float | None = None
     te_ms: float | None = None
+    case: str = ""  # whose a DICOM or NIfTI file is by the folder it lies in, where neither source nor file says
 
 
 def image_id(set_name: str, path: str, sha256: str) -> str:
