@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pandas as pd
 
@@ -157,15 +158,23 @@ def _mask_of(data: bytes, scan: Scan, params: ImageParams) -> tuple[np.ndarray, 
     if found.tumour.shape != shape:
         raise InputError(f"mask should have the image's size {shape}, received {found.tumour.shape}")
     square = mask_to_square(found.tumour, params.size, params.fit)
-    inside = (square & scan.inside).sum()
+    hull = _hull(scan.inside)
     facts: dict[str, object] = {
         "values": found.values,
         "labels": found.labels,
         "empty": not found.tumour.any(),
-        "most_of_head": bool(inside > scan.inside.sum() / 2),
-        "outside_head": bool(scan.inside.any() and inside < square.sum() / 2),
+        "most_of_head": bool((square & scan.inside).sum() > scan.inside.sum() / 2),
+        "outside_head": bool(hull.any() and (square & hull).sum() < square.sum() / 2),
     }
     return square, facts
+
+
+def _hull(inside: np.ndarray) -> np.ndarray:
+    """Return the convex hull of the head, bool: what is dark around a tumour at the base of the skull belongs to it."""
+    filled = np.zeros(inside.shape, np.uint8)
+    if inside.any():
+        cv2.fillConvexPoly(filled, cv2.convexHull(np.argwhere(inside)[:, ::-1].astype(np.int32)), 1)
+    return filled.view(bool)
 
 
 def _mask_row(row: Any) -> dict[str, Any]:
