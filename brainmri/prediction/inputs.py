@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from brainmri.core import kinds
+from brainmri.core import kinds, mask_names
 from brainmri.core.errors import InputError
 from brainmri.preprocessing import images
 from brainmri.sources import archives, dicom
@@ -119,7 +119,8 @@ def _head(path: Path) -> bytes:
 
 
 def _is_archive(name: str, head: bytes) -> bool:
-    return kinds.kind(name, head) != kinds.VOLUME and (head.startswith(_ARCHIVES) or head[257:262] == b"ustar")
+    known = name.lower().endswith(".zip") or head.startswith(_ARCHIVES) or head[257:262] == b"ustar"
+    return known and kinds.kind(name, head) != kinds.VOLUME
 
 
 @contextmanager
@@ -152,12 +153,16 @@ def _listed(archive: archives.Archive) -> Found:
     series: dict[str, list[File]] = {}
     contents: set[tuple[str, str]] = set()
     answers = _answers(archive.files)
+    masks = {mask for mask, images in mask_names.masks_beside(archive.files).items() if images}
     ignored: Counter[str] = Counter()
     for name in tqdm(archive.files, "look", unit=" files", mininterval=1, delay=1):
         where, read = f"{archive.path}/{name}", partial(archive.read, name)
         if name in answers:
             # Of the folder that this run writes to, hidden until it is whole, there is nothing to say.
             ignored["files of earlier answers"] += kinds.litter(name) != "hidden"
+            continue
+        if name in masks:
+            ignored["masks beside their scans"] += 1
             continue
         try:
             kind = archive.kind(name)

@@ -5,7 +5,8 @@ A slice is called after its volume and its frame: `<place of the NIfTI file>/001
 and folders often hold a person's name or an identifier of the hospital.
 
 Patients that the source does not name are told by DICOM's PatientID and become d0001 and on; where that is empty, and
-in NIfTI, each series or file counts as one patient, v0001 and on: at least slices of one volume stay together.
+in NIfTI, by the folder that the layout takes for a case (`SourceImage.case`), or else each series or file counts as one
+patient, v0001 and on: at least slices of one volume stay together.
 `Names` of one fetch hold for all of its sets, so that a name is one patient, and one PatientID has one name.
 """
 
@@ -70,7 +71,7 @@ def expand(
             continue
         contents.add((key, content))
         groups.setdefault(key, []).append(image)
-        own = ("v", series, "" if header.series else image.set)
+        own = ("v", image.case or series, "" if header.series and not image.case else image.set)
         whose[key] = ("d", header.patient, "") if header.patient else own
     _add_names(names, set(whose.values()))
     seen: dict[str, str] = {}
@@ -138,7 +139,7 @@ def _slices(image: SourceImage, volume: Volume, place: str, read: Read) -> Itera
             number=-1,
             plane=volume.plane,
             voxel_mm=(row_mm, col_mm) if row_mm and col_mm else None,
-            mask_path="" if masks is None else f"{image.mask_path}/{frame:04d}.png",
+            mask_path="" if masks is None else f"{place}/mask/{frame:04d}.png",
             mask_data=None if masks is None else _png(masks[frame].astype(np.uint8) * 255),
             frame=frame,
             slice_mm=slice_mm,

@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from brainmri.core import kinds
+from brainmri.core import kinds, mask_names
 from brainmri.core.errors import InputError
-from brainmri.core.labels import SPELLINGS
+from brainmri.core.labels import known_class, plain
 from brainmri.core.manifest import SourceImage
 from brainmri.sources import archives, channels, expand, layouts, patients, tables
 
@@ -133,21 +133,23 @@ def opened_manifest(path: Path) -> Iterator[Source]:
     ------
     InputError
         No such CSV, not a CSV, unknown columns, a row with too many cells, a missing file, a file that is no image, an
-        unknown split, a label that cannot name a file, rows with and without labels, neither label nor mask, or a
-        file listed twice.
+        unknown split, a label that cannot name a file, stands for none (`nan`) or is spelled in two ways, rows with and
+        without labels, neither label nor mask, a patient that stands for nobody, a mask listed as an image, or a file
+        listed twice.
     """
     rows = tables.read_rows(path, MANIFEST_COLUMNS, MANIFEST_COLUMNS[:1], "a manifest")
     files: dict[str, Path] = {}
     ignored: Counter[str] = Counter()
     images = [image for line, row in rows for image in _manifest_images(path, files, ignored, line, row)]
-    _refuse_mixed_labels(path, images)
+    _refuse_labels(path, images)
+    mask_names.refuse_as_images(path, [image.path for image in images])
 
     @functools.cache
     def kind(name: str) -> str:
         return kinds.kind(name, archives.read_head(files[name]))
 
     expand.refuse_other_masks(images, kind)
-    images = sorted(_known_spellings(images), key=lambda image: image.path)
+    images = sorted(images, key=lambda image: image.path)
     yield Source(images, lambda name: archives.read_file(files[name]), kind, dict(ignored), {})
 
 
@@ -155,18 +157,26 @@ def _manifest_images(
     path: Path, files: dict[str, Path], ignored: Counter[str], line: int, row: dict[str, str]
 ) -> list[SourceImage]:
     where = f"{path}: line {line}"
-    label, split = row["label"], layouts.SPLITS.get(row["split"].lower(), "")
+    label, split = known_class(row["label"]) or row["label"], layouts.SPLITS.get(row["split"].lower(), "")
     if row["split"] and not split:
         raise InputError(
             f"{where}: split should be one of {', '.join(layouts.SPLITS)} or empty, received {row['split']!r}"
         )
     if re.fullmatch("[A-Za-z0-9_-]*", label) is None:
         raise InputError(f"{where}: a label should consist of A-Z, a-z, 0-9, _ and -, received {label!r}")
+    if label.lower() in patients.NOBODY - {"", "unknown"}:
+        raise InputError(
+            f"{where}: a label should name a class, received {label!r}; write notumor where there is no tumour, and "
+            "leave the cell empty where the class is not known"
+        )
     if not label and not row["mask"]:
         raise InputError(f"{where}: an image needs a label or a mask, received neither; fill one in or drop the row")
     images = [_add_file(path, files, line, cell) for cell in _in_folder(path, ignored, row["path"])]
     mask = _add_file(path, files, line, row["mask"]) if row["mask"] else ""
-    return [SourceImage("manifest", image, b"", label, split, row["patient"], mask_path=mask) for image in images]
+    patient = patients.person(where, row["patient"]) if row["patient"] else ""
+    found = [SourceImage("manifest", image, b"", label, split, patient, mask_path=mask) for image in images]
+    volumes = {name for name in images if kinds.kind(name, archives.read_head(files[name])) == kinds.VOLUME}
+    return [replace(image, case=layouts.case_of(image)) if image.path in volumes else image for image in found]
 
 
 def _in_folder(path: Path, ignored: Counter[str], cell: str) -> list[str]:
@@ -206,17 +216,17 @@ def _stored_name(folder: Path, file: Path) -> str:
     return f"{hashlib.sha256(archives.read_file(file)).hexdigest()[:12]}/{file.name}"
 
 
-def _refuse_mixed_labels(path: Path, images: list[SourceImage]) -> None:
+def _refuse_labels(path: Path, images: list[SourceImage]) -> None:
     empty = sum(not image.label for image in images)
     if 0 < empty < len(images):
         raise InputError(
             f"{path}: all rows should have a label or none, received {empty} of {len(images)} without; "
             "label them, or bring slices without a class as fetch.local.masks"
         )
-
-
-def _known_spellings(images: list[SourceImage]) -> list[SourceImage]:
-    """Rename the labels to this project's own where every one of them is a known spelling, such as `no_tumor`."""
-    if not all(image.label in SPELLINGS for image in images):
-        return images
-    return [replace(image, label=SPELLINGS[image.label]) for image in images]
+    spellings: dict[str, str] = {}
+    for label in sorted({image.label for image in images}):
+        if spellings.setdefault(plain(label), label) != label:
+            raise InputError(
+                f"{path}: a class should be spelled in one way, received {spellings[plain(label)]!r} and {label!r}; "
+                "write one of them in every row"
+            )

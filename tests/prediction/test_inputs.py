@@ -51,6 +51,13 @@ def test_all_kinds_are_found_in_folders_and_archives_by_name(tmp_path, kind):
     np.testing.assert_array_equal(found[1].levels, found[3].levels)
 
 
+def test_masks_beside_their_scans_are_counted_and_not_answered_for(tmp_path):
+    files = dict.fromkeys(("a/x.png", "a/x_mask.png", "a/y_mask.png", "c/c_t1.nii", "c/c_seg.nii"), b"")
+    with opened(pack(tmp_path, files, "zip")) as found:
+        assert [item.name.partition(".zip/")[2] for item in found.items] == ["a/x.png", "a/y_mask.png", "c/c_t1.nii"]
+        assert found.ignored == {"masks beside their scans": 2}
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_answers_of_the_command_are_counted_and_masks_of_others_are_read(tmp_path, kind):
     own = ("old/results.jsonl", "old/results.csv", "old/masks/x.png", "old/overlays/a.PNG")

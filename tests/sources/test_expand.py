@@ -203,7 +203,7 @@ def test_masked_nifti_pairs_by_number(tmp_path):
     )
     table = read_manifest(raw)
     rows = table[table["set"] == "masks"]
-    assert rows["mask_path"].tolist() == [f"masks/3.nii/{frame:04d}.png" for frame in range(4)]
+    assert rows["mask_path"].tolist() == [f"images/3.nii.gz/mask/{frame:04d}.png" for frame in range(4)]
     assert set(rows["patient"]) == {"v0001"}
 
 
