@@ -10,6 +10,7 @@ that `fetch.channel` names becomes a PNG.
 """
 
 import argparse
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -28,11 +29,23 @@ from brainmri.core.files import new_directory, write_json, write_table
 from brainmri.core.manifest import COLUMNS, EXTERNAL, SourceImage, image_id
 from brainmri.core.params import Section, load
 from brainmri.phantom.simulated_set import PhantomParams, simulate
-from brainmri.sources import external, kaggle, layouts, local
+from brainmri.sources import kaggle, layouts, local
 
 Handle = Annotated[str | None, AfterValidator(kaggle.check_handle)]
-SetName = Annotated[str, AfterValidator(external.check_name)]
-Place = Annotated[str, AfterValidator(external.check_place)]
+
+
+def check_name(name: str) -> str:
+    """Return the short name of an external set; raise `ValueError` (for a params model) for one that is none."""
+    if re.fullmatch("[a-z][a-z0-9-]{0,30}", name) is None:
+        raise ValueError("called by a short name of a-z, 0-9 and -, which begins with a letter")
+    return name
+
+
+def check_place(place: str) -> str:
+    """Return the place of an external set; raise `ValueError` (for a params model) if it is empty."""
+    if not place:
+        raise ValueError("a folder, an archive, a manifest CSV or owner/dataset/versions/number")
+    return place
 
 
 class KaggleParams(Section):
@@ -65,7 +78,7 @@ class Params(Section):
     phantom: PhantomParams
     kaggle: KaggleParams
     local: LocalParams
-    external: dict[SetName, Place]
+    external: dict[Annotated[str, AfterValidator(check_name)], Annotated[str, AfterValidator(check_place)]]
 
 
 def run(params: Params, out: Path) -> None:
@@ -110,9 +123,9 @@ def open_sources(params: Params, stack: ExitStack) -> dict[str, local.Source]:
         else local.opened_layout(Path(place), name, params.channel)
         for name, place in named.items()
     }
-    opened |= {
-        EXTERNAL + name: external.opened(name, place, params.channel) for name, place in sorted(params.external.items())
-    }
+    for name, place in sorted(params.external.items()):
+        path = kaggle.download(place) if kaggle.is_handle(place) else Path(place)
+        opened[EXTERNAL + name] = local.opened_external(EXTERNAL + name, path, params.channel)
     found = {name: stack.enter_context(source) for name, source in opened.items()}
     return local.with_patients(found, patients_table(params))
 
@@ -186,7 +199,7 @@ def summary(params: Params, table: pd.DataFrame, found: dict[str, local.Source])
     result = {"source": params.source, "simulated": simulated, "kaggle": handles, "sets": sets}
     if params.external:
         result["external"] = {
-            name: None if external.on_this_machine(place) else place for name, place in params.external.items()
+            name: place if kaggle.is_handle(place) else None for name, place in params.external.items()
         }
     return result
 

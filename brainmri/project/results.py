@@ -20,7 +20,6 @@ from brainmri.reporting.formatting import NOT_DEFINED, number, score, with_ends
 from brainmri.scoring import assessment
 from brainmri.scoring.mask_scores import SIZES
 from brainmri.segmentation.methods import METHODS
-from brainmri.sources.external import on_this_machine
 
 METRICS = ("data", "probe", "classify", "segment")
 PARTS = {**assessment.PARTS, "whole": "all"}  # the columns are narrow
@@ -63,6 +62,8 @@ def record(root: Path, name: str, command: str, out: Path) -> None:
     ArtifactError
         If the run's code differs from its commit, or its metrics from its dvc.lock: the numbers could not be repeated.
     """
+    from brainmri.sources.kaggle import is_handle  # Kaggle's client takes a second to import
+
     changed = git(root, "status", "--porcelain", "--", "*.py", "brainmri/*.csv", "dvc.yaml", "requirements.lock")
     if changed:
         raise ArtifactError(f"{root}: code should be committed before its run is recorded, received changes: {changed}")
@@ -73,7 +74,7 @@ def record(root: Path, name: str, command: str, out: Path) -> None:
     local = params["fetch"]["local"]
     params["fetch"]["local"] = {key: value and PurePath(value).name for key, value in local.items()}  # no private paths
     params["fetch"]["external"] = {
-        name: PurePath(place).name if on_this_machine(place) else place
+        name: place if is_handle(place) else PurePath(place).name
         for name, place in params["fetch"].get("external", {}).items()
     }
     metrics = {part: read_json(root / f"metrics/{part}.json") for part in METRICS}

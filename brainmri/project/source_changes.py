@@ -8,7 +8,7 @@ from brainmri.core.errors import BrainMRIError
 from brainmri.core.manifest import EXTERNAL, read_manifest
 from brainmri.core.params import load
 from brainmri.sources import local
-from brainmri.sources.external import on_this_machine
+from brainmri.sources.kaggle import is_handle
 from stages import fetch
 
 
@@ -21,7 +21,7 @@ def changed(root: Path) -> str:
     """
     params = load(root / "params.yaml", "fetch", fetch.Params)
     places = {name: value and str(root / value) for name, value in params.local.model_dump().items()}
-    elsewhere = {name: str(root / place) for name, place in params.external.items() if on_this_machine(place)}
+    elsewhere = {name: str(root / place) for name, place in params.external.items() if not is_handle(place)}
     here = params.source == "local"
     whose = params.source != "kaggle" and len(elsewhere) == len(params.external)
     if not (here or elsewhere) or not (root / "data/raw/manifest.csv").exists():

@@ -24,7 +24,7 @@ def scans(*rows):
         "label": labels, "patient": patients, "split": splits, "has_mask": False,
     })  # fmt: skip
     small = np.stack([thumbnail(picture) for picture in pictures])
-    return Scans(table, np.stack(pictures)[..., None], np.zeros((0, 32, 32)), small, pd.DataFrame(), pd.DataFrame())
+    return Scans(table, np.stack(pictures)[..., None], np.zeros((0, 32, 32)), small, *(3 * [pd.DataFrame()]))
 
 
 OWN = scans(
@@ -129,7 +129,7 @@ def test_the_counts_say_why(counted):
 
 
 def test_a_set_of_which_nothing_can_be_read_is_counted():
-    none = Scans(pd.DataFrame(), OWN.images[:0], OWN.masks, OWN.thumbnails[:0], pd.DataFrame(), pd.DataFrame())
+    none = Scans(pd.DataFrame(), OWN.images[:0], OWN.masks, OWN.thumbnails[:0], *(3 * [pd.DataFrame()]))
     table = external.judged(OWN, OWN.table["split"], none, 0.98, 0.94, True, None)
     found = external.counts(pd.DataFrame({"image_id": ["x"], "set": "external-b"}), table, [], CLASSES)
     assert (found["b"]["images"], found["b"]["unreadable"], found["b"]["left"]) == (1, 1, {})
