@@ -26,8 +26,8 @@ $(READY_ALL): $(READY) requirements-all.lock
 	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements-all.lock
 	@touch $@
 
-repro: $(READY) ## make the environment and run the pipeline (dvc repro)
-	@brainmri check-params
+repro: $(READY) ## make the environment and run the pipeline (PRESET=name DATA=folder: a published run; docs/running.md)
+	@$(if $(PRESET),brainmri preset $(PRESET) $(if $(DATA),--data "$(DATA)"),brainmri check-params)
 	dvc repro
 	@brainmri same-bits
 

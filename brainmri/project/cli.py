@@ -140,6 +140,38 @@ def sweep(args: argparse.Namespace) -> None:
     require_all(trials, args.out)
 
 
+def preset(args: argparse.Namespace) -> None:
+    """Apply a preset to params.yaml, or say which there are."""
+    # Here and not at the top: DVC takes a second to import.
+    from brainmri.project import presets
+
+    if args.preset is None:
+        print("\n".join(f"{name}: {said}" for name, said in presets.names(args.root).items()))
+        return
+    presets.apply(args.root, args.preset, args.data, args.set, models())
+    print(f"params.yaml: now that of preset {args.preset}; `git checkout params.yaml` brings the commit's back")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Run a preset as an experiment, or as one a fold, and say what can be done with it."""
+    # Here and not at the top: DVC takes a second to import.
+    from brainmri.project import presets
+
+    failures = presets.run(args.root, args.preset, args.data, args.set, args.folds, models(), args.logs)
+    if failed := [name for name, failure in failures.items() if failure]:
+        raise ArtifactError(
+            f"run: {len(failed)} of {len(failures)} failed, {', '.join(failed)}; their logs are in {args.logs}, and "
+            "the same command runs them alone"
+        )
+    if args.folds:
+        print(f"\nAll folds as one, out of fold:\n    brainmri pool {' '.join(failures)}")
+    else:
+        (name,) = failures
+        print(
+            f"\nWhat changed, and its files in this folder:\n    brainmri compare HEAD {name}\n    dvc exp apply {name}"
+        )
+
+
 def pool(args: argparse.Namespace) -> None:
     """Pool the folds of a cross-validation, and say what they come to."""
     # Here and not at the top: DVC and pandas take a second to import.
@@ -276,6 +308,21 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("grid", help="such as 'train.dropout=0,0.2 train.learning_rate=0.001,0.002'")
     command.add_argument("--out", type=Path, default=InProject("sweep"), help="folder to write (default: sweep)")
     command.set_defaults(run=sweep)
+    for name, text, function in (
+        ("preset", "apply a preset to params.yaml, comments kept; without a name, list them", preset),
+        ("run", "run a preset as a DVC experiment, or as one a fold", run),
+    ):
+        command = commands.add_parser(name, help=text)
+        command.add_argument(
+            "preset", nargs="?" if function is preset else None, help="such as cheng-folds, of presets/cheng-folds.yaml"
+        )
+        command.add_argument("--data", type=Path, help="folder that holds the files which the preset names")
+        command.add_argument("-S", "--set", action="append", default=[], metavar="KEY=VALUE", help="a param to change")
+        command.set_defaults(run=function)
+    command.add_argument(
+        "--folds", action="store_true", help="each fold of the cross-validation, as preprocess.folds says"
+    )
+    command.add_argument("--logs", type=Path, default=InProject("runs"), help="folder for their logs (default: runs)")
     command = commands.add_parser("pool", help="score the folds of a cross-validation as one, out of fold")
     command.add_argument("runs", nargs="+", metavar="REV", help="one a fold: commit, branch, tag or DVC experiment")
     command.add_argument("--out", type=Path, default=InProject("pooled"), help="folder to write (default: pooled)")

@@ -25,6 +25,8 @@ WORDS = {
     "pull": [],
     "remote-check": [],
     "sweep": ["train.epochs=1"],
+    "preset": ["a"],
+    "run": ["a"],
     "pool": ["a"],
     "suspects": ["typed/processed", "typed/out"],
     "external": ["typed/model", "typed/train", "typed/set", "--out", "typed/out.json"],
