@@ -8,16 +8,15 @@ wrong and three right answers, `gallery.png` with more of both, and `saliency.pn
 
 import argparse
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
 
 from brainmri.core.errors import InputError, exit_on_error
 from brainmri.core.files import new_directory, write_json, write_table
 from brainmri.core.index import Split, read_split
-from brainmri.core.params import Section, Seed, load
+from brainmri.core.params import load
 from brainmri.models.classifier import Classifier, class_probabilities, load_repeats
 from brainmri.models.model_files import require_same_images
 from brainmri.models.saliency import classifier_evidence
@@ -28,12 +27,8 @@ from brainmri.scoring.curves import curve_tables
 from brainmri.scoring.predictions_table import Answers, class_numbers, read_answers
 
 
-class Params(Section):
+class Params(assessment.EvaluationParams):
     """Section `evaluate`."""
-
-    seed: Seed
-    bootstrap: Annotated[int, Field(ge=100, le=100_000)]
-    saliency: Annotated[int, Field(ge=0, le=100_000)]
 
 
 def run(params: Params, model: Path, test: Path, out: Path) -> None:

@@ -11,7 +11,6 @@ import argparse
 import shutil
 from pathlib import Path
 
-import keras
 import numpy as np
 import pandas as pd
 
@@ -19,13 +18,14 @@ from brainmri.core.errors import ArtifactError, InputError, exit_on_error
 from brainmri.core.files import new_directory, open_array, read_json, write_json, write_table
 from brainmri.core.index import Split, read_index, read_split
 from brainmri.core.params import check, load
+from brainmri.core.quiet_keras import keras
 from brainmri.models import classifier_networks, training
 from brainmri.models.classifier import BATCH, model_answer
 from brainmri.models.classifier_batches import ImageBatches, targets
 from brainmri.models.classifier_params import ClassifierParams
-from brainmri.models.columns import Encoding, encode, fit_encoding, width
 from brainmri.models.model_files import save_model
 from brainmri.preprocessing.augmentation import VariationParams
+from brainmri.preprocessing.columns import Encoding, encode, fit_encoding, width
 from brainmri.scoring.calibration import calibrate
 
 
@@ -65,11 +65,16 @@ def train_one(
     model = build(params, batches.arrays[0].shape[1:], checks.targets.onehot.shape[1], columns)
     print(f"train: seed {seed}, {len(batches.rows)} images, {len(checks.rows)} to validate on")
     print(f"train: {model.name} of {model.count_params():,} weights, {params.precision}")
-    curves = training.fit(model, batches, checks, params.plan(), seed, resume)
+    curves = training.fit(model, batches, checks, plan(params), seed, resume)
     save_model(model, folder / "model.keras")
     write_table(folder / "curves.csv", pd.DataFrame(curves).astype({"epoch": int}))
     true, given = checks.targets.onehot.argmax(axis=1), answers(model, checks, params.mirror)
     write_json(folder / "calibration.json", {"mirror": params.mirror, **calibrate(true, given, params.abstain_risk)})
+
+
+def plan(params: Params) -> training.Plan:
+    """Return how long the network learns, how fast, and when it stops."""
+    return training.Plan(params.epochs, params.learning_rate, params.schedule, params.warmup_epochs, params.patience)
 
 
 def build(params: Params, input_shape: tuple[int, int, int], classes: int, columns: int) -> keras.Model:

@@ -11,47 +11,23 @@ import argparse
 import shutil
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
 
-import keras
 import numpy as np
 import pandas as pd
-from pydantic import Field
 
 from brainmri.core.errors import exit_on_error
 from brainmri.core.files import new_directory, write_json, write_table
 from brainmri.core.index import Split, read_split
-from brainmri.core.params import Count, Seed, load
+from brainmri.core.params import load
+from brainmri.core.quiet_keras import keras
 from brainmri.models import training, unet, unet_networks
 from brainmri.models.model_files import save_model
 from brainmri.models.unet_batches import Pair, PairBatches, clear, folds, masked
-from brainmri.preprocessing.augmentation import VariationParams
+from brainmri.models.unet_params import UnetParams
 
 
-class Params(unet_networks.EncoderParams):
+class Params(UnetParams):
     """Section `train_unet`."""
-
-    seed: Seed
-    folds: Annotated[int, Field(ge=1, le=20)]
-    encoder: unet_networks.EncoderName
-    widths: Annotated[list[Count], Field(min_length=1, max_length=6)]
-    dropout: Annotated[float, Field(ge=0, lt=1)]
-    epochs: Annotated[int, Field(ge=1, le=10000)]
-    batch_size: Count
-    learning_rate: Annotated[float, Field(gt=0, le=1)]
-    warmup_epochs: Annotated[int, Field(ge=0)]
-    weight_decay: Annotated[float, Field(ge=0, le=1)]
-    dice_weight: Annotated[float, Field(ge=0, le=1)]
-    averaging: Annotated[float, Field(ge=0, lt=1)]
-    no_tumour: Annotated[float, Field(ge=0, le=10)]
-    variation: VariationParams
-    precision: Literal["float32", "mixed_bfloat16"]
-    mirror: bool
-    cleaning: unet.CleaningCandidates
-
-    def plan(self) -> training.Plan:
-        """Return how long a network learns, and how fast: the rate rises linearly, then falls to 0 as a cosine."""
-        return training.Plan(self.epochs, self.learning_rate, "cosine", self.warmup_epochs, patience=0)
 
 
 def run(params: Params, train: Path, val: Path, out: Path, resume_root: Path) -> None:
@@ -112,13 +88,18 @@ def fit(
         f"train_unet: network {number + 1} of {params.folds}, {len(batches.rows)} slices, {len(checked)} to validate "
         f"on, {model.count_params():,} weights"
     )
-    curves = training.fit(model, batches, checks, params.plan(), params.seed, resume / str(number))
+    curves = training.fit(model, batches, checks, plan(params), params.seed, resume / str(number))
     images, truth = (
         np.stack(arrays) for arrays in zip(*((each.image(), each.mask()) for each in checked), strict=True)
     )
     table = pd.DataFrame(curves).astype({"epoch": int})
     table.insert(0, "network", number + 1)
     return model, table, truth.astype(bool), unet.model_probabilities(model, images, params.mirror)
+
+
+def plan(params: Params) -> training.Plan:
+    """Return how long a network learns, and how fast: the rate rises linearly, then falls to 0 as a cosine."""
+    return training.Plan(params.epochs, params.learning_rate, "cosine", params.warmup_epochs, patience=0)
 
 
 def build(params: Params, input_shape: tuple[int, int, int]) -> keras.Model:

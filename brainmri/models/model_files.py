@@ -6,10 +6,9 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import keras
-
 from brainmri.core.errors import ArtifactError
 from brainmri.core.files import read_json
+from brainmri.core.quiet_keras import keras
 
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 

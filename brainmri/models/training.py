@@ -11,15 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-import keras
 import numpy as np
 import pandas as pd
-import tensorflow as tf
 from tqdm import tqdm
 
 from brainmri.core import closure
 from brainmri.core.errors import TrainingError
 from brainmri.core.files import new_directory, write_table
+from brainmri.core.quiet_keras import keras, tf
 from brainmri.models.fused_batchnorm import fused
 from brainmri.scoring.epochs import kept_epoch
 

@@ -7,19 +7,17 @@ import itertools
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import cv2
-import keras
 import numpy as np
 import pandas as pd
-from keras import ops
-from pydantic import Field
 from scipy import ndimage
 
 from brainmri.core.files import read_json
-from brainmri.core.params import Section
+from brainmri.core.quiet_keras import keras, ops
 from brainmri.models.model_files import load_model
+from brainmri.models.unet_params import CleaningCandidates
 from brainmri.scoring.dice import dice
 
 BATCH = 64  # images at once; fixed, because the last bits of a product depend on it
@@ -33,15 +31,6 @@ class Cleaning:
     smallest_px: int  # smaller components are dropped
     largest_only: bool  # all components but the largest are dropped
     fill_holes: bool
-
-
-class CleaningCandidates(Section):
-    """Section `train_unet.cleaning`: what is tried on validation; with one value each, nothing is chosen."""
-
-    threshold: Annotated[list[Annotated[float, Field(gt=0, lt=1)]], Field(min_length=1)]
-    smallest_px: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
-    largest_only: Annotated[list[bool], Field(min_length=1)]
-    fill_holes: Annotated[list[bool], Field(min_length=1)]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from brainmri.core.errors import ArtifactError, InputError, ParamsError, exit_on_error
+from brainmri.core.errors import ArtifactError, InputError, exit_on_error
 from brainmri.core.files import read_json
 from brainmri.core.labels import NOT_CLINICAL
 from brainmri.core.params import Section, load
@@ -21,23 +21,16 @@ METHOD = "unet"  # of outlining, where none is asked for
 
 def models() -> dict[str, type[Section]]:
     """Return the typed model of each section of `params.yaml`."""
-    # Here and not at the top: train brings TensorFlow, which takes seconds to import.
-    from stages import augment, evaluate, fetch, preprocess, probe, segment, train, train_unet
+    from stages import check_params  # here and not at the top: pandas, OpenCV and scikit-learn take seconds to import
 
-    stages = (fetch, preprocess, probe, augment, train, train_unet, evaluate, segment)
-    return {stage.__name__.removeprefix("stages."): stage.Params for stage in stages}
+    return check_params.MODELS
 
 
 def check_params(args: argparse.Namespace) -> None:
     """Check every section of `params.yaml`, and name all problems of all of them."""
-    found = []
-    for name, model in models().items():
-        try:
-            load(args.params, name, model)
-        except ParamsError as error:
-            found.append(str(error))
-    if found:
-        raise ParamsError("\n".join(found))
+    from stages import check_params  # see above
+
+    check_params.require_valid(args.params)
 
 
 def verify_lock(args: argparse.Namespace) -> None:
