@@ -10,7 +10,6 @@ READY_TEST := $(VENV)/.ready-test
 READY_APP := $(VENV)/.ready-app
 READY_ALL := $(VENV)/.ready-all
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-export TF_CPP_MIN_LOG_LEVEL ?= 2
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help

@@ -15,9 +15,9 @@ import pandas as pd
 from scipy import ndimage
 
 from brainmri.core.files import read_json
+from brainmri.core.params import Section
 from brainmri.core.quiet_keras import keras, ops
 from brainmri.models.model_files import load_model
-from brainmri.models.unet_params import CleaningCandidates
 from brainmri.scoring.dice import dice
 
 BATCH = 64  # images at once; fixed, because the last bits of a product depend on it
@@ -81,7 +81,7 @@ def clean(probabilities: np.ndarray, cleaning: Cleaning) -> np.ndarray:
     return ndimage.binary_fill_holes(mask) if cleaning.fill_holes else mask
 
 
-def compare_cleanings(truth: np.ndarray, probabilities: np.ndarray, candidates: CleaningCandidates) -> pd.DataFrame:
+def compare_cleanings(truth: np.ndarray, probabilities: np.ndarray, candidates: Section) -> pd.DataFrame:
     """Score every combination of candidates on images with a tumour.
 
     Parameters
@@ -89,7 +89,8 @@ def compare_cleanings(truth: np.ndarray, probabilities: np.ndarray, candidates: 
     truth : ndarray, shape (N, S, S), bool
         None of them empty.
     probabilities : ndarray, shape (N, S, S), float32
-    candidates : CleaningCandidates
+    candidates : Section
+        Of `CleaningCandidates`, which stands with the params: a new rule there need not outline anything anew.
 
     Returns
     -------

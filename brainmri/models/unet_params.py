@@ -6,10 +6,12 @@ same: a change there would train the U-Net anew.
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from brainmri.core.params import Count, Section, Seed
 from brainmri.preprocessing.augmentation import VariationParams
+
+ENCODER_NAMES = ("plain", "lite0")
 
 
 class Lite0Params(Section):
@@ -34,12 +36,18 @@ class CleaningCandidates(Section):
     fill_holes: Annotated[list[bool], Field(min_length=1)]
 
 
+def _known(name: str) -> str:
+    if name not in ENCODER_NAMES:
+        raise ValueError(f"one of {', '.join(ENCODER_NAMES)}")
+    return name
+
+
 class UnetParams(EncoderParams):
     """The whole section."""
 
     seed: Seed
     folds: Annotated[int, Field(ge=1, le=20)]
-    encoder: Literal["plain", "lite0"]
+    encoder: Annotated[str, AfterValidator(_known)]
     widths: Annotated[list[Count], Field(min_length=1, max_length=6)]
     dropout: Annotated[float, Field(ge=0, lt=1)]
     epochs: Annotated[int, Field(ge=1, le=10000)]

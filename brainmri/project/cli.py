@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -218,7 +217,7 @@ def external(args: argparse.Namespace) -> None:
 
 def predict(args: argparse.Namespace) -> None:
     """Answer for scans; fail at the end where some could not be read."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow says much that is of no use to whoever asks this
+    # Here and not at the top: TensorFlow takes seconds to import.
     from brainmri.prediction import scan_batch
     from brainmri.prediction.trained_models import load_models
 

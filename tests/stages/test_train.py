@@ -122,7 +122,7 @@ def test_a_loss_that_is_no_number_ends_the_run_with_a_sentence(processed, augmen
     model = train.build(params, (32, 32, 3), 4, 0)
     model.set_weights([weights * np.nan for weights in model.get_weights()])
     with pytest.raises(TrainingError, match=r"the loss has to stay a number, received nan in epoch 1.*learning_rate"):
-        training.fit(model, batches, batches, params.plan(), 0, tmp_path / "resume")
+        training.fit(model, batches, batches, train.plan(params), 0, tmp_path / "resume")
 
 
 def loaded_batches(processed, augmented, **changes):
