@@ -30,9 +30,9 @@ $(READY_TEST) $(READY_APP) $(READY_ALL): $(VENV)/.ready-%: requirements-%.lock $
 	@touch $@
 
 repro: $(READY) ## make the environment and run the pipeline (PRESET=name DATA=folder: a published run; docs/running.md)
-	@$(if $(PRESET),brainmri preset $(PRESET) $(if $(DATA),--data "$(DATA)"),brainmri check-params)
+	@$(if $(PRESET),brainmri preset "$(PRESET)" $(if $(DATA),--data "$(DATA)"),:)
 	dvc repro
-	@brainmri same-bits
+	@brainmri summary
 
 # What failed last time goes first, and the first failure ends it.
 test-quick: $(READY_TEST) ## run the tests that take under two seconds each, between two edits (two minutes in all)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from brainmri.core.errors import ArtifactError, InputError, exit_on_error
 from brainmri.core.files import read_json
 from brainmri.core.labels import NOT_CLINICAL
-from brainmri.core.params import Section, load
+from brainmri.core.params import Section, load, read_yaml
 from brainmri.project import lock, reproducibility, results
 from brainmri.segmentation.methods import METHODS, NONE, needs_unet
 
@@ -99,16 +99,29 @@ def verify_bits(args: argparse.Namespace) -> None:
         print(reproducibility.verify(args.root, settings, args.keep or Path(folder)))
 
 
-def same_bits(args: argparse.Namespace) -> None:
-    """Say so where the run in this folder wrote other bits than the commit's, and compare the metrics instead."""
-    origins = reproducibility.changed_since_commit(args.root)
+def summary(args: argparse.Namespace) -> None:
+    """Print what the run in this folder came to, whether its bits are the commit's, and which page to open."""
+    # Here and not at the top: DVC and pandas take a second to import.
+    from brainmri.comparison.headline import headline, pages
+    from brainmri.project import presets
+
+    preset = presets.of_run(args.root, read_yaml(args.root / "params.yaml"))
+    print(f"\n{headline(args.root)}" + (f"\nParams: preset {preset}" if preset else ""))
+    print_bits(args.root)
+    print(pages(args.root))
+
+
+def print_bits(root: Path) -> None:
+    """Say whether the run in a folder wrote the commit's bits; where it did not, compare the metrics as well."""
+    state, origins = reproducibility.state(root), reproducibility.changed_since_commit(root)
     if not origins:
+        print(f"Bits: {state}")
         return
     # Here and not at the top: DVC, pandas and SciPy take a second to import.
     from brainmri.comparison.compare import compare
     from brainmri.comparison.compare_document import as_blocks, as_comment
 
-    results_file = args.root / "results/phantom.json"
+    results_file = root / "results/phantom.json"
     recorded = read_json(results_file).get("machine") if results_file.exists() else None
     print(
         f"\nFrom the same code, params and data as the commit's run, {', '.join(origin.stage for origin in origins)} "
@@ -116,7 +129,7 @@ def same_bits(args: argparse.Namespace) -> None:
         + (f"The recorded default run had {recorded}. " if recorded else "")
         + f"This is {reproducibility.processor()}. The metrics, with intervals:\n"
     )
-    print(as_comment(as_blocks(compare(args.root, "HEAD"))), end="")
+    print(as_comment(as_blocks(compare(root, "HEAD"))), end="")
 
 
 def share(args: argparse.Namespace) -> None:
@@ -275,8 +288,10 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--small", action="store_true", help="with a small set and small networks: minutes")
     command.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the clones there (default: remove them)")
     command.set_defaults(run=verify_bits)
-    command = commands.add_parser("same-bits", help="say so where the run here wrote other bits than the commit's")
-    command.set_defaults(run=same_bits)
+    command = commands.add_parser(
+        "summary", help="say what the run here came to, and whether its bits are the commit's"
+    )
+    command.set_defaults(run=summary)
     command = commands.add_parser("record", help="keep this run's metrics, params, commit and versions as a result")
     command.add_argument("name", help="how docs/results.md calls the run")
     command.add_argument("command_line", help="the command that made it, without private paths")

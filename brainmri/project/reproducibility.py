@@ -210,6 +210,17 @@ def changed_since_commit(root: Path) -> list[Origin]:
     return origins(parse_yaml(committed)["stages"], read_yaml(root / "dvc.lock")["stages"])
 
 
+def state(root: Path) -> str:
+    """Return in a word what `dvc.lock` in this folder is beside the commit's."""
+    try:
+        committed = git(root, "show", "HEAD:./dvc.lock")
+    except InputError:
+        return "the commit has no dvc.lock to compare with"
+    if (root / "dvc.lock").read_text().strip() == committed:
+        return "those of the commit"
+    return "not comparable, since params, code or data are not those of the commit's run"
+
+
 def processor() -> str:
     """Return the processor's kind and model, how many cores this machine has, and the vector instructions it knows."""
     info = Path("/proc/cpuinfo")

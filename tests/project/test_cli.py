@@ -17,7 +17,7 @@ WORDS = {
     "check-params": [],
     "verify-lock": [],
     "verify-bits": [],
-    "same-bits": [],
+    "summary": [],
     "record": ["name", "command", "typed/out.json"],
     "readme": [],
     "compare": ["a"],
