@@ -217,7 +217,7 @@ def state(root: Path) -> str:
     except InputError:
         return "the commit has no dvc.lock to compare with"
     if (root / "dvc.lock").read_text().strip() == committed:
-        return "those of the commit"
+        return "those of the commit, whose dvc.lock this is"
     return "not comparable, since params, code or data are not those of the commit's run"
 
 
