@@ -9,11 +9,14 @@ goes on from.
 
 import argparse
 import shutil
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from brainmri.core import live
 from brainmri.core.errors import ArtifactError, InputError, exit_on_error
 from brainmri.core.files import new_directory, open_array, read_json, write_json, write_table
 from brainmri.core.index import Split, read_index, read_split
@@ -49,23 +52,32 @@ def run(params: Params, train: Path, val: Path, augmented: Path, out: Path, resu
             seed = params.seed + repeat
             batches = training_batches(learning, augmented, classes, encoding, params, seed)
             checks = validation_batches(validation, classes, encoding, params)
-            train_one(params, batches, checks, seed, resume / str(repeat), part)
+            show = partial(live.show, resume_root, "train")
+            train_one(params, batches, checks, seed, resume / str(repeat), part, show)
         shutil.copyfile(train / "preprocess.json", folder / "preprocess.json")
         write_json(folder / "metadata.json", encoding)
         write_json(folder / "versions.json", training.versions())
     training.forget(resume)
+    live.hide(resume_root, "train")
 
 
 def train_one(
-    params: Params, batches: ImageBatches, checks: ImageBatches, seed: int, resume: Path, folder: Path
+    params: Params,
+    batches: ImageBatches,
+    checks: ImageBatches,
+    seed: int,
+    resume: Path,
+    folder: Path,
+    show: Callable[[list[dict[str, float]]], None] = lambda _: None,
 ) -> None:
-    """Train with one seed; write the model, its calibration and its curves to `folder`."""
+    """Train with one seed; write the model, its calibration and its curves to `folder`; `show` the curves meanwhile."""
     training.make_deterministic(seed, params.precision)
     columns = 0 if batches.columns is None else batches.columns.shape[1]
     model = build(params, batches.arrays[0].shape[1:], checks.targets.onehot.shape[1], columns)
     print(f"train: seed {seed}, {len(batches.rows)} images, {len(checks.rows)} to validate on")
     print(f"train: {model.name} of {model.count_params():,} weights, {params.precision}")
-    curves = training.fit(model, batches, checks, plan(params), seed, resume)
+    print("train: curves meanwhile in live/train.csv, and in `dvc plots show`")
+    curves = training.fit(model, batches, checks, plan(params), seed, resume, show)
     save_model(model, folder / "model.keras")
     write_table(folder / "curves.csv", pd.DataFrame(curves).astype({"epoch": int}))
     true, given = checks.targets.onehot.argmax(axis=1), answers(model, checks, params.mirror)

@@ -9,12 +9,15 @@ checkpoint stands in `.resume/`.
 
 import argparse
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from brainmri.core import live
 from brainmri.core.errors import exit_on_error
 from brainmri.core.files import new_directory, write_json, write_table
 from brainmri.core.index import Split, read_split
@@ -46,8 +49,9 @@ def run(params: Params, train: Path, val: Path, out: Path, resume_root: Path) ->
     data.append(train / "preprocess.json")
     resume = training.resume_folder(resume_root, Path(__file__), params.model_dump(), data)
     training.make_deterministic(params.seed, params.precision)
+    show = partial(live.show, resume_root, "train_unet")
     fitted = [
-        fit(params, learnt, checked, clear(learning), number, resume)
+        fit(params, learnt, checked, clear(learning), number, resume, show)
         for number, (learnt, checked) in enumerate(parts(params, learning, validation))
     ]
     unets, curves, truth, probabilities = zip(*fitted, strict=True)
@@ -58,6 +62,7 @@ def run(params: Params, train: Path, val: Path, out: Path, resume_root: Path) ->
         write_json(folder / "versions.json", training.versions())
         write_cleaning(folder, params, np.concatenate(truth), np.concatenate(probabilities))
     training.forget(resume)
+    live.hide(resume_root, "train_unet")
 
 
 def reason_to_skip(learning: Split, validation: Split) -> str:
@@ -77,7 +82,13 @@ def parts(params: Params, learning: Split, validation: Split) -> list[tuple[list
 
 
 def fit(
-    params: Params, learnt: list[Pair], checked: list[Pair], others: list[Pair], number: int, resume: Path
+    params: Params,
+    learnt: list[Pair],
+    checked: list[Pair],
+    others: list[Pair],
+    number: int,
+    resume: Path,
+    show: Callable[[list[dict[str, float]]], None],
 ) -> tuple[keras.Model, pd.DataFrame, np.ndarray, np.ndarray]:
     """Fit the network of one fold; return it, its curves, and the true masks and probabilities of `checked`."""
     joining = round(params.no_tumour * len(learnt))
@@ -88,7 +99,8 @@ def fit(
         f"train_unet: network {number + 1} of {params.folds}, {len(batches.rows)} slices, {len(checked)} to validate "
         f"on, {model.count_params():,} weights"
     )
-    curves = training.fit(model, batches, checks, plan(params), params.seed, resume / str(number))
+    print("train_unet: curves meanwhile in live/train_unet.csv, and in `dvc plots show`")
+    curves = training.fit(model, batches, checks, plan(params), params.seed, resume / str(number), show)
     images, truth = (
         np.stack(arrays) for arrays in zip(*((each.image(), each.mask()) for each in checked), strict=True)
     )

@@ -69,7 +69,8 @@ def test_a_killed_run_goes_on_to_the_same_bytes(processed, augmented, tmp_path, 
     monkeypatch.setattr(training, "_keep_state", die_after_two)
     with pytest.raises(KeyboardInterrupt):
         run(processed, augmented, tmp_path / "killed", epochs=3)
-    assert len(list((tmp_path / "killed/.resume").rglob("curves.csv"))) == 2  # the checkpoint's, and the one to look at
+    assert len(list((tmp_path / "killed/.resume").rglob("curves.csv"))) == 1
+    assert (tmp_path / "killed/live/train.csv").exists()  # for people who look on
     assert not (tmp_path / "killed/classifier").exists()
     monkeypatch.setattr(training, "_keep_state", keep)
     assert same(run(processed, augmented, tmp_path / "killed", epochs=3), whole)
