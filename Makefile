@@ -13,7 +13,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test-quick test test-all lint format bench app serve push pull remote-check sweep verify-bits verify-lock clean
+.PHONY: help repro test-quick test test-all lint format bench app serve gpu push pull remote-check sweep verify-bits verify-lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -25,7 +25,7 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(READY_TEST) $(READY_APP) $(READY_ALL): $(VENV)/.ready-%: requirements-%.lock $(READY)
+$(READY_TEST) $(READY_APP) $(READY_ALL) $(VENV)/.ready-gpu: $(VENV)/.ready-%: requirements-%.lock $(READY)
 	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
@@ -61,6 +61,8 @@ app: $(READY_APP) ## open the page on http://127.0.0.1:8501 (docs/app.md)
 
 serve: $(READY_APP) ## serve the HTTP API on http://127.0.0.1:8000 (docs/app.md)
 	python -m uvicorn app.api:api --host 127.0.0.1 --port 8000 --no-server-header
+
+gpu: $(VENV)/.ready-gpu ## add the CUDA libraries, for an NVIDIA GPU (docs/gpu.md)
 
 push: $(READY) ## send what colleagues need to DVC's remote (REMOTE=name for another than the default)
 	brainmri push $(addprefix --remote ,$(REMOTE))
