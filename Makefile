@@ -10,7 +10,6 @@ READY_TEST := $(VENV)/.ready-test
 READY_APP := $(VENV)/.ready-app
 READY_ALL := $(VENV)/.ready-all
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-export TF_CPP_MIN_LOG_LEVEL ?= 2
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
@@ -30,10 +29,10 @@ $(READY_TEST) $(READY_APP) $(READY_ALL) $(VENV)/.ready-gpu: $(VENV)/.ready-%: re
 	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-repro: $(READY) ## make the environment and run the pipeline (dvc repro)
-	@brainmri check-params
+repro: $(READY) ## make the environment and run the pipeline (PRESET=name DATA=folder: a published run; docs/running.md)
+	@$(if $(PRESET),brainmri preset "$(PRESET)" $(if $(DATA),--data "$(DATA)"),:)
 	dvc repro
-	@brainmri same-bits
+	@brainmri summary
 
 # What failed last time goes first, and the first failure ends it.
 test-quick: $(READY_TEST) ## run the tests that take under two seconds each, between two edits (two minutes in all)

@@ -18,8 +18,8 @@ from benchmarks.common import PARAMS
 from brainmri.core.files import read_json
 from brainmri.core.index import read_split
 from brainmri.core.params import check
-from brainmri.models.columns import NUMBERS, WORDS, fit_encoding, without_values
 from brainmri.models.model_files import load_model
+from brainmri.preprocessing.columns import NUMBERS, WORDS, fit_encoding, without_values
 from brainmri.scoring import calibration
 from brainmri.scoring.paired_tests import mcnemar
 from stages import train

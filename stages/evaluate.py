@@ -10,22 +10,21 @@ the predictions.
 
 import argparse
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
 
 from brainmri.core.errors import InputError, exit_on_error
 from brainmri.core.files import new_directory, read_json, write_json, write_table
 from brainmri.core.index import Split, read_split
 from brainmri.core.manifest import EXTERNAL
-from brainmri.core.params import Section, Seed, load
+from brainmri.core.params import load
 from brainmri.models.classifier import Classifier, class_probabilities, load_repeats
 from brainmri.models.model_files import require_same_images
 from brainmri.models.saliency import classifier_evidence
 from brainmri.reporting import answer_galleries
-from brainmri.reporting.cases import cases
+from brainmri.reporting.answer_galleries import cases
 from brainmri.scoring import assessment, calibration, pointing
 from brainmri.scoring.curves import curve_tables
 from brainmri.scoring.predictions_table import Answers, class_numbers, read_answers
@@ -33,12 +32,8 @@ from brainmri.scoring.predictions_table import Answers, class_numbers, read_answ
 AT_ONCE = 256  # images in memory; whole batches, because the last bits of a product depend on those
 
 
-class Params(Section):
+class Params(assessment.EvaluationParams):
     """Section `evaluate`."""
-
-    seed: Seed
-    bootstrap: Annotated[int, Field(ge=100, le=100_000)]
-    saliency: Annotated[int, Field(ge=0, le=100_000)]
 
 
 def run(params: Params, model: Path, test: Path, external: Path, out: Path) -> None:
@@ -72,7 +67,7 @@ def run(params: Params, model: Path, test: Path, external: Path, out: Path) -> N
         write_json(folder / "scores.json", found)
         for name, points in curve_tables(answers, raw).items():
             write_table(folder / f"{name}.csv", points)
-        answer_galleries.cases(folder / "cases.png", split, cases(table.assign(row=rows)))
+        answer_galleries.draw_cases(folder / "cases.png", split, cases(table.assign(row=rows)))
         shown = answer_galleries.chosen(table, rows, np.random.default_rng(params.seed))
         answer_galleries.gallery(folder / "gallery.png", split, shown)
         table = answer_galleries.explained(shown, pointed)

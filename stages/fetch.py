@@ -244,6 +244,7 @@ def warn(params: Params, found: dict[str, local.Source], table: pd.DataFrame) ->
 def main() -> None:
     """Read the command line and run the stage."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checked", type=Path, help="file that check_params wrote; that it is there is all that counts")
     parser.add_argument("out", type=Path, help="folder to write")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     args = parser.parse_args()

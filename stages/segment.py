@@ -10,11 +10,10 @@ same but the scores in a folder `external-<name>` for each external set with mas
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from pydantic import Field, field_validator
 from tqdm import tqdm
 
 from brainmri.core.errors import exit_on_error
@@ -22,7 +21,7 @@ from brainmri.core.files import create_array, new_directory, read_json, write_js
 from brainmri.core.index import Split, read_split
 from brainmri.core.labels import NO_TUMOUR
 from brainmri.core.manifest import EXTERNAL
-from brainmri.core.params import Seed, load
+from brainmri.core.params import load
 from brainmri.models import unet
 from brainmri.models.classifier import Classifier, class_probabilities, load_classifier
 from brainmri.models.model_files import require_same_images
@@ -30,34 +29,14 @@ from brainmri.models.saliency import classifier_evidence
 from brainmri.preprocessing.native import native_truths
 from brainmri.reporting import galleries
 from brainmri.scoring.mask_scores import COLUMNS, method_scores, score_rows
-from brainmri.segmentation.methods import METHODS, MethodName, MethodParams, Tools, outline, usable
+from brainmri.segmentation.methods import METHODS, Tools, outline, usable
+from brainmri.segmentation.segment_params import SegmentParams
 
 AT_ONCE = 256  # images that a method gets, so that memory stays flat
 
 
-class Params(MethodParams):
+class Params(SegmentParams):
     """Section `segment`."""
-
-    seed: Seed
-    bootstrap: Annotated[int, Field(ge=100, le=100_000)]
-    methods: Annotated[list[MethodName], Field(min_length=1)]
-    gate: bool
-    guide: bool  # whether kmeans_brain is given the classifier's evidence
-    size_bounds_px: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=2, max_length=2)]
-
-    @field_validator("methods")
-    @classmethod
-    def _each_once(cls, methods: list[str]) -> list[str]:
-        if len(set(methods)) < len(methods):
-            raise ValueError("different from each other")
-        return methods
-
-    @field_validator("size_bounds_px")
-    @classmethod
-    def _rising(cls, bounds: list[int]) -> list[int]:
-        if bounds[0] >= bounds[1]:
-            raise ValueError("rising")
-        return bounds
 
 
 def run(

@@ -9,9 +9,10 @@ goes on from.
 
 import argparse
 import shutil
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-import keras
 import numpy as np
 import pandas as pd
 
@@ -19,13 +20,15 @@ from brainmri.core.errors import ArtifactError, InputError, exit_on_error
 from brainmri.core.files import new_directory, open_array, read_json, write_json, write_table
 from brainmri.core.index import Split, read_index, read_split
 from brainmri.core.params import check, load
+from brainmri.core.quiet_keras import keras
 from brainmri.models import classifier_networks, training
 from brainmri.models.classifier import BATCH, model_answer
 from brainmri.models.classifier_batches import ImageBatches, targets
 from brainmri.models.classifier_params import ClassifierParams
-from brainmri.models.columns import Encoding, encode, fit_encoding, width
 from brainmri.models.model_files import save_model
 from brainmri.preprocessing.augmentation import VariationParams
+from brainmri.preprocessing.columns import Encoding, encode, fit_encoding, width
+from brainmri.reporting import live
 from brainmri.scoring.calibration import calibrate
 
 
@@ -49,27 +52,41 @@ def run(params: Params, train: Path, val: Path, augmented: Path, out: Path, resu
             seed = params.seed + repeat
             batches = training_batches(learning, augmented, classes, encoding, params, seed)
             checks = validation_batches(validation, classes, encoding, params)
-            train_one(params, batches, checks, seed, resume / str(repeat), part)
+            show = partial(live.show, resume_root, "train")
+            train_one(params, batches, checks, seed, resume / str(repeat), part, show)
         shutil.copyfile(train / "preprocess.json", folder / "preprocess.json")
         write_json(folder / "metadata.json", encoding)
         write_json(folder / "versions.json", training.versions())
     training.forget(resume)
+    live.hide(resume_root, "train")
 
 
 def train_one(
-    params: Params, batches: ImageBatches, checks: ImageBatches, seed: int, resume: Path, folder: Path
+    params: Params,
+    batches: ImageBatches,
+    checks: ImageBatches,
+    seed: int,
+    resume: Path,
+    folder: Path,
+    show: Callable[[list[dict[str, float]]], None] = lambda _: None,
 ) -> None:
-    """Train with one seed; write the model, its calibration and its curves to `folder`."""
+    """Train with one seed; write the model, its calibration and its curves to `folder`; `show` the curves meanwhile."""
     training.make_deterministic(seed, params.precision)
     columns = 0 if batches.columns is None else batches.columns.shape[1]
     model = build(params, batches.arrays[0].shape[1:], checks.targets.onehot.shape[1], columns)
     print(f"train: seed {seed}, {len(batches.rows)} images, {len(checks.rows)} to validate on")
     print(f"train: {model.name} of {model.count_params():,} weights, {params.precision}")
-    curves = training.fit(model, batches, checks, params.plan(), seed, resume)
+    print("train: curves meanwhile in live/train.csv, and in `dvc plots show`")
+    curves = training.fit(model, batches, checks, plan(params), seed, resume, show)
     save_model(model, folder / "model.keras")
     write_table(folder / "curves.csv", pd.DataFrame(curves).astype({"epoch": int}))
     true, given = checks.targets.onehot.argmax(axis=1), answers(model, checks, params.mirror)
     write_json(folder / "calibration.json", {"mirror": params.mirror, **calibrate(true, given, params.abstain_risk)})
+
+
+def plan(params: Params) -> training.Plan:
+    """Return how long the network learns, how fast, and when it stops."""
+    return training.Plan(params.epochs, params.learning_rate, params.schedule, params.warmup_epochs, params.patience)
 
 
 def build(params: Params, input_shape: tuple[int, int, int], classes: int, columns: int) -> keras.Model:

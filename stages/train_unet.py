@@ -9,49 +9,28 @@ checkpoint stands in `.resume/`.
 
 import argparse
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
 
-import keras
 import numpy as np
 import pandas as pd
-from pydantic import Field
 
 from brainmri.core.errors import exit_on_error
 from brainmri.core.files import new_directory, write_json, write_table
 from brainmri.core.index import Split, read_split
-from brainmri.core.params import Count, Seed, load
+from brainmri.core.params import load
+from brainmri.core.quiet_keras import keras
 from brainmri.models import training, unet, unet_networks
 from brainmri.models.model_files import save_model
 from brainmri.models.unet_batches import Pair, PairBatches, clear, folds, masked
-from brainmri.preprocessing.augmentation import VariationParams
+from brainmri.models.unet_params import UnetParams
+from brainmri.reporting import live
 
 
-class Params(unet_networks.EncoderParams):
+class Params(UnetParams):
     """Section `train_unet`."""
-
-    seed: Seed
-    folds: Annotated[int, Field(ge=1, le=20)]
-    encoder: unet_networks.EncoderName
-    widths: Annotated[list[Count], Field(min_length=1, max_length=6)]
-    dropout: Annotated[float, Field(ge=0, lt=1)]
-    epochs: Annotated[int, Field(ge=1, le=10000)]
-    batch_size: Count
-    learning_rate: Annotated[float, Field(gt=0, le=1)]
-    warmup_epochs: Annotated[int, Field(ge=0)]
-    weight_decay: Annotated[float, Field(ge=0, le=1)]
-    dice_weight: Annotated[float, Field(ge=0, le=1)]
-    averaging: Annotated[float, Field(ge=0, lt=1)]
-    no_tumour: Annotated[float, Field(ge=0, le=10)]
-    variation: VariationParams
-    precision: Literal["float32", "mixed_bfloat16"]
-    mirror: bool
-    cleaning: unet.CleaningCandidates
-
-    def plan(self) -> training.Plan:
-        """Return how long a network learns, and how fast: the rate rises linearly, then falls to 0 as a cosine."""
-        return training.Plan(self.epochs, self.learning_rate, "cosine", self.warmup_epochs, patience=0)
 
 
 def run(params: Params, train: Path, val: Path, out: Path, resume_root: Path) -> None:
@@ -70,8 +49,9 @@ def run(params: Params, train: Path, val: Path, out: Path, resume_root: Path) ->
     data.append(train / "preprocess.json")
     resume = training.resume_folder(resume_root, Path(__file__), params.model_dump(), data)
     training.make_deterministic(params.seed, params.precision)
+    show = partial(live.show, resume_root, "train_unet")
     fitted = [
-        fit(params, learnt, checked, clear(learning), number, resume)
+        fit(params, learnt, checked, clear(learning), number, resume, show)
         for number, (learnt, checked) in enumerate(parts(params, learning, validation))
     ]
     unets, curves, truth, probabilities = zip(*fitted, strict=True)
@@ -82,6 +62,7 @@ def run(params: Params, train: Path, val: Path, out: Path, resume_root: Path) ->
         write_json(folder / "versions.json", training.versions())
         write_cleaning(folder, params, np.concatenate(truth), np.concatenate(probabilities))
     training.forget(resume)
+    live.hide(resume_root, "train_unet")
 
 
 def reason_to_skip(learning: Split, validation: Split) -> str:
@@ -101,7 +82,13 @@ def parts(params: Params, learning: Split, validation: Split) -> list[tuple[list
 
 
 def fit(
-    params: Params, learnt: list[Pair], checked: list[Pair], others: list[Pair], number: int, resume: Path
+    params: Params,
+    learnt: list[Pair],
+    checked: list[Pair],
+    others: list[Pair],
+    number: int,
+    resume: Path,
+    show: Callable[[list[dict[str, float]]], None],
 ) -> tuple[keras.Model, pd.DataFrame, np.ndarray, np.ndarray]:
     """Fit the network of one fold; return it, its curves, and the true masks and probabilities of `checked`."""
     joining = round(params.no_tumour * len(learnt))
@@ -112,13 +99,19 @@ def fit(
         f"train_unet: network {number + 1} of {params.folds}, {len(batches.rows)} slices, {len(checked)} to validate "
         f"on, {model.count_params():,} weights"
     )
-    curves = training.fit(model, batches, checks, params.plan(), params.seed, resume / str(number))
+    print("train_unet: curves meanwhile in live/train_unet.csv, and in `dvc plots show`")
+    curves = training.fit(model, batches, checks, plan(params), params.seed, resume / str(number), show)
     images, truth = (
         np.stack(arrays) for arrays in zip(*((each.image(), each.mask()) for each in checked), strict=True)
     )
     table = pd.DataFrame(curves).astype({"epoch": int})
     table.insert(0, "network", number + 1)
     return model, table, truth.astype(bool), unet.model_probabilities(model, images, params.mirror)
+
+
+def plan(params: Params) -> training.Plan:
+    """Return how long a network learns, and how fast: the rate rises linearly, then falls to 0 as a cosine."""
+    return training.Plan(params.epochs, params.learning_rate, "cosine", params.warmup_epochs, patience=0)
 
 
 def build(params: Params, input_shape: tuple[int, int, int]) -> keras.Model:

@@ -12,7 +12,18 @@ from conftest import CLASSES, draw_scan
 from tiny_project import commit, sh, stages_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.pipeline]
-STAGES = ["fetch", "preprocess", "probe", "augment", "train", "train_unet", "evaluate", "segment", "report"]
+STAGES = [
+    "check_params",
+    "fetch",
+    "preprocess",
+    "probe",
+    "augment",
+    "train",
+    "train_unet",
+    "evaluate",
+    "segment",
+    "report",
+]
 
 
 def changed(project):
@@ -67,21 +78,21 @@ def test_a_colour_of_a_gallery_reruns_no_training(clean):
     galleries = clean / "brainmri/reporting/galleries.py"
     galleries.write_text(galleries.read_text().replace('cmap="gray"', 'cmap="bone"'))
     ran = stages_run(sh(clean, "dvc", "repro"))
-    assert sorted(ran) == ["augment", "evaluate", "preprocess", "report", "segment"]
+    assert sorted(ran) == ["augment", "check_params", "evaluate", "preprocess", "report", "segment"]
 
 
 @pytest.mark.parametrize(
     ("file", "stages"),
     [
-        ("brainmri/phantom/simulated_set.py", ["fetch"]),
-        ("brainmri/preprocessing/images.py", ["preprocess", "segment"]),
-        ("brainmri/preprocessing/augmentation.py", ["augment", "train", "train_unet"]),
+        ("brainmri/phantom/simulated_set.py", ["check_params", "fetch"]),
+        ("brainmri/preprocessing/images.py", ["check_params", "preprocess", "segment"]),
+        ("brainmri/preprocessing/augmentation.py", ["augment", "check_params", "train", "train_unet"]),
         ("brainmri/models/classifier_networks.py", ["train"]),
-        ("brainmri/scoring/scores.py", ["evaluate", "probe", "report"]),
+        ("brainmri/scoring/scores.py", ["check_params", "evaluate", "probe", "report"]),
         ("exclude.csv", ["preprocess"]),
-        ("brainmri/segmentation/kmeans.py", ["segment"]),
-        ("brainmri/segmentation/kmeans_brain.py", ["segment"]),
-        ("brainmri/reporting/galleries.py", ["augment", "evaluate", "preprocess", "segment"]),
+        ("brainmri/segmentation/kmeans.py", ["check_params", "segment"]),
+        ("brainmri/segmentation/kmeans_brain.py", ["check_params", "segment"]),
+        ("brainmri/reporting/galleries.py", ["augment", "check_params", "evaluate", "preprocess", "segment"]),
         ("brainmri/core/errors.py", sorted(STAGES)),
         ("brainmri/__init__.py", sorted(STAGES)),
     ],
@@ -108,7 +119,7 @@ def test_two_branches_are_compared_offline(clean):
     (clean / "params.yaml").write_text(
         params.replace("dropout: 0.2", "dropout: 0.1").replace("epochs: 25", "epochs: 5", 1)
     )
-    assert sorted(stages_run(sh(clean, "dvc", "repro"))) == ["evaluate", "report", "segment", "train"]
+    assert sorted(stages_run(sh(clean, "dvc", "repro"))) == ["check_params", "evaluate", "report", "segment", "train"]
     commit(clean, "less dropout")
     params = json.loads(sh(clean, "dvc", "params", "diff", "main", "dropout", "--json"))["params.yaml"]
     assert {name: (both["old"], both["new"]) for name, both in params.items()} == {
@@ -160,17 +171,20 @@ def experiment(project):
     return next(ref for ref in refs if ref.endswith("/sartaj"))
 
 
-def test_a_failed_run_leaves_what_was_there(clean):
-    before = sorted(path.name for path in (clean / "data/raw").iterdir())
+def test_a_param_against_its_rule_stops_the_run_before_anything_is_removed(clean):
+    before = sorted(path.as_posix() for folder in ("data", "models") for path in (clean / folder).rglob("*.*"))
     params = (clean / "params.yaml").read_text()
     (clean / "params.yaml").write_text(params.replace("source: phantom", "source: phantm"))
-    printed = sh(clean, "dvc", "repro", ok=False)
-    assert "source should be" in printed
-    assert "received 'phantm'" in printed
-    assert "Traceback" not in printed
+    for words in (["repro"], ["exp", "run", "-S", "train.dropout=2"]):
+        printed = sh(clean, "dvc", *words, ok=False)
+        assert "source should be" in printed
+        assert "received 'phantm'" in printed
+        assert "Traceback" not in printed
+        assert stages_run(printed) == ["check_params"]
+    assert "dropout should be less than 1, received 2" in printed
     (clean / "params.yaml").write_text(params)
     sh(clean, "dvc", "checkout")
-    assert sorted(path.name for path in (clean / "data/raw").iterdir()) == before
+    assert sorted(path.as_posix() for folder in ("data", "models") for path in (clean / folder).rglob("*.*")) == before
     assert changed(clean) == []
 
 

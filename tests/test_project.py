@@ -147,12 +147,19 @@ def test_every_command_that_is_named_exists():
 def test_every_parameter_that_is_named_exists():
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     named = re.findall(r"(?:-S |GRID=\"?)([\w.]+)=", TEXT)
-    assert len(named) > 50
+    assert len(named) > 20
     for key in named:
         place = params
         for part in key.split("."):
             assert part in place, key
             place = place[part]
+
+
+def test_every_preset_that_is_named_exists():
+    named = set(re.findall(r"PRESET=([a-z][\w-]+)|brainmri run ([a-z][\w-]+)", TEXT))
+    named = {name for pair in named for name in pair if name not in ("", "name")}
+    assert len(named) > 4
+    assert [name for name in named if not (ROOT / f"presets/{name}.yaml").exists()] == []
 
 
 def test_every_file_of_the_project_that_a_page_names_exists():

@@ -37,7 +37,7 @@ def compare(project, base, head, out, *bound, ok=True):
 def test_a_branch_that_changes_dropout_is_run_and_reported(project, tmp_path):
     out = tmp_path / "report"
     printed = compare(project, "main", "less-dropout", out, "0.1")
-    assert sorted(stages_run(printed)) == ["evaluate", "report", "segment", "train"]
+    assert sorted(stages_run(printed)) == ["check_params", "evaluate", "report", "segment", "train"]
     text = (out / "summary.md").read_text()
     assert text.startswith("**Simulated data: accuracy ")
     assert "| `train.dropout` | `0.2` | `0.1` |" in text

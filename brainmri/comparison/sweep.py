@@ -1,26 +1,16 @@
-"""Run the pipeline for each combination of a grid of params, as DVC experiments.
+"""Run the pipeline for each combination of a grid of params, as DVC experiments; a sweep that was stopped goes on."""
 
-One experiment runs after the other, each in a folder of its own (`dvc exp run --temp`): a training uses every core
-already, and the exit status of each is known, where `dvc queue start` exits with 0 whatever fails. An experiment that
-is there already is not run again, so that a sweep that was stopped goes on.
-"""
-
-import hashlib
-import json
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 
 import pandas as pd
 
-from brainmri.comparison import sweep_report
+from brainmri.comparison import experiments, sweep_report
 from brainmri.comparison.grid import require_valid, title
 from brainmri.comparison.revisions import Revision, read_out, read_revisions
 from brainmri.comparison.sweep_report import Trial
-from brainmri.core.errors import ArtifactError, InputError
-from brainmri.core.git import git
+from brainmri.core.errors import ArtifactError
 from brainmri.core.params import Section, read_yaml
 
 METRICS = "metrics/classify.json"
@@ -50,18 +40,12 @@ def sweep(root: Path, every: Sequence[dict[str, str]], models: Mapping[str, type
         Before anything runs, if a combination or the state of the repository will not do.
     """
     require_valid(every, read_yaml(root / "params.yaml"), models)
-    head = _committed(root)
-    out.mkdir(parents=True, exist_ok=True)
-    trials = [Trial(values, _name(head, values)) for values in every]
-    for at, trial in enumerate(trials, start=1):
-        known = trial.name in _experiments(root, head)
-        print(
-            f"{at}/{len(trials)} {title(trial.values)}: {'ran before' if known else f'runs as {trial.name}'}",
-            flush=True,
-        )
-        trial.failure = "" if known else _run(root, head, trial, out / f"{trial.name}.log")
-        if trial.failure:
-            print(f"    failed: {trial.failure}", flush=True)
+    head = experiments.require_committed(root, "sweep")
+    trials = [Trial(values, experiments.name_of("sweep", head, values)) for values in every]
+    wanted = [experiments.Wanted(trial.name, title(trial.values), trial.values) for trial in trials]
+    failures = experiments.run_each(root, head, wanted, out)
+    for trial in trials:
+        trial.failure = failures[trial.name]
     revisions = read_revisions(root, [trial.name for trial in trials if not trial.failure])
     by_name = {revision.name: revision for revision in revisions}
     for trial in trials:
@@ -81,44 +65,6 @@ def require_all(trials: list[Trial], out: Path) -> None:
             f"sweep: every combination should run, received {len(failed)} of {len(trials)} that failed: "
             f"{'; '.join(failed)}; their logs are in {out}, and the same sweep again runs them alone"
         )
-
-
-def _committed(root: Path) -> str:
-    """Return the commit that is checked out; raise `InputError` where experiments would hold more, or get lost."""
-    if git(root, "rev-parse", "--is-shallow-repository") == "true":
-        raise InputError("sweep: needs the whole history, received a shallow clone; run `git fetch --unshallow`")
-    changed = git(root, "status", "--porcelain", "--untracked-files=no").splitlines()
-    if changed:
-        names = ", ".join(line.split(maxsplit=1)[1] for line in changed[:5])
-        raise InputError(
-            "sweep: what git tracks should be committed, so that combinations differ in their params alone, received "
-            f"changes of {names}"
-        )
-    return git(root, "rev-parse", "HEAD")
-
-
-def _name(head: str, values: dict[str, str]) -> str:
-    """Return a name that the same combination on the same commit gets again, and no other."""
-    return f"sweep-{hashlib.sha256(json.dumps([head, sorted(values.items())]).encode()).hexdigest()[:8]}"
-
-
-def _experiments(root: Path, head: str) -> set[str]:
-    refs = git(root, "for-each-ref", "--format", "%(refname)", f"refs/exps/{head[:2]}/{head[2:]}")
-    return {ref.rpartition("/")[2] for ref in refs.splitlines()}
-
-
-def _run(root: Path, head: str, trial: Trial, log: Path) -> str:
-    """Run one experiment; return why it failed, or nothing."""
-    changes = [word for key, value in trial.values.items() for word in ("-S", f"{key}={value}")]
-    command = [sys.executable, "-m", "dvc", "exp", "run", "--temp", "--name", trial.name, *changes]
-    with log.open("w") as file:
-        status = subprocess.run(command, cwd=root, stdout=file, stderr=subprocess.STDOUT, check=False).returncode
-    if status == 0 and trial.name in _experiments(root, head):
-        return ""
-    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    # A stage says what was wrong, then DVC says which stage it was.
-    said = [line for line in lines if line.lower().startswith("error: ")]
-    return (said or lines[-1:] or [f"exit status {status}"])[0].removeprefix("error: ").removeprefix("ERROR: ")
 
 
 def _figures(root: Path, revision: Revision) -> tuple[dict[str, float], str]:

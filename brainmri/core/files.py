@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from brainmri.core.errors import ArtifactError, InputError
+from brainmri.core.missing import missing
 
 
 @contextmanager
@@ -56,7 +57,7 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text())
     except FileNotFoundError:
-        raise ArtifactError(f"{path}: no such file; run the stage that writes it with `dvc repro`") from None
+        raise missing(path) from None
     except ValueError as error:
         raise ArtifactError(f"{path}: not valid JSON: {error}") from None
 
@@ -71,7 +72,7 @@ def open_array(path: Path) -> np.ndarray:
     try:
         array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
-        raise ArtifactError(f"{path}: no such file; run the stage that writes it with `dvc repro`") from None
+        raise missing(path) from None
     except ValueError as error:
         # A zero-length map is refused by the operating system, though an empty array is a legal file.
         if "empty" not in str(error):

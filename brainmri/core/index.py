@@ -24,6 +24,7 @@ import pandas as pd
 
 from brainmri.core.errors import ArtifactError
 from brainmri.core.files import open_array
+from brainmri.core.missing import missing
 
 QUALITY = ("snr", "contrast", "sharpness", "entropy_bits", "head_fraction", "clipped_fraction")
 TEXT = ("image_id", "label", "set", "patient", "plane", "mode", "modality")
@@ -59,7 +60,7 @@ def read_table(path: Path) -> pd.DataFrame:
         numbers = {name: [""] for name in pd.read_csv(path, nrows=0).columns if name not in NAMES}
         return pd.read_csv(path, dtype=dict.fromkeys(NAMES, str), keep_default_na=False, na_values=numbers)
     except FileNotFoundError:
-        raise ArtifactError(f"{path}: no such file; run the stage that writes it with `dvc repro`") from None
+        raise missing(path) from None
 
 
 def read_index(folder: Path) -> pd.DataFrame:

@@ -29,6 +29,7 @@ from pathlib import Path
 import pandas as pd
 
 from brainmri.core.errors import ArtifactError
+from brainmri.core.missing import missing
 
 COLUMNS = {
     "image_id": str, "set": str, "path": str, "sha256": str, "file_bytes": int, "shard": str,
@@ -83,7 +84,7 @@ def read_manifest(raw: Path) -> pd.DataFrame:
     try:
         table = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=numbers)
     except FileNotFoundError:
-        raise ArtifactError(f"{path}: no such file; run the fetch stage with `dvc repro fetch`") from None
+        raise missing(path) from None
     if list(table.columns) != list(COLUMNS):
         raise ArtifactError(f"{path}: columns should be {list(COLUMNS)}, received {list(table.columns)}")
     return table

@@ -48,7 +48,11 @@ def load(path: Path, name: str, model: type[S]) -> S:
     ParamsError
         With every problem of the section at once: the key, the rule and the value received.
     """
-    content = read_yaml(path)
+    return check_section(read_yaml(path), name, model, path)
+
+
+def check_section(content: Any, name: str, model: type[S], path: Path) -> S:
+    """Return section `name` of the content of the file at `path`, checked; errors are those of `load`."""
     if not isinstance(content, dict) or not isinstance(content.get(name), dict):
         raise ParamsError(f"{path}: section `{name}` is missing or is not a mapping")
     return check(content[name], model, where=f"{path}: section `{name}`")

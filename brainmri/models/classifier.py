@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pandas as pd
 
 from brainmri.core.errors import ArtifactError
 from brainmri.core.files import read_json
-from brainmri.models.columns import Encoding, encode
+from brainmri.core.quiet_keras import keras
 from brainmri.models.model_files import load_model
+from brainmri.preprocessing.columns import Encoding, encode
 from brainmri.scoring.calibration import with_temperature
 
 BATCH = 64  # images at once; fixed, because the last bits of a product depend on it

@@ -1,7 +1,7 @@
 """The classifiers: each a plain function that returns an untrained `keras.Model`, and the one list of them.
 
-To add one: its function and a model of its params, both here; an entry in `ARCHITECTURES` and one in
-`ArchitectureParams`; and its section in `train` of params.yaml.
+To add one: its function and an entry in `ARCHITECTURES`, both here; a model of its params and an entry in
+`ArchitectureParams` (`classifier_params.py`); and its section in `train` of params.yaml.
 
 Input: (N, S, S, C) float32 in [0, 1]; with `columns` above 0 a second input, (N, columns) float32, for metadata.
 Output: (N, K) float32 probabilities in the order of the data set's classes.
@@ -9,35 +9,12 @@ Output: (N, K) float32 probabilities in the order of the data set's classes.
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Self
-
-import keras
-from keras import layers
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from typing import Any
 
 from brainmri.core.errors import InputError
-from brainmri.core.params import Count, Section
+from brainmri.core.quiet_keras import keras, layers
 from brainmri.models import pretrained
-from brainmri.models.pretrained import Lite0Params
-
-# Backbones of keras.applications that take 0 to 255 and scale it themselves, so that one rule feeds them all.
-APPLICATIONS = ("ConvNeXtTiny", "EfficientNetB0", "EfficientNetV2B0", "MobileNetV3Large", "MobileNetV3Small")
-
-
-class CnnParams(Section):
-    """Of the plain network."""
-
-    filters: Annotated[list[Count], Field(min_length=1, max_length=6)]
-    pools: Annotated[list[Annotated[int, Field(ge=1, le=8)]], Field(min_length=1, max_length=6)]
-    kernel: Annotated[int, Field(ge=1, le=11)]
-    stride: Annotated[int, Field(ge=1, le=4)]
-    dense: Count
-
-    @model_validator(mode="after")
-    def _a_pool_for_each_convolution(self) -> Self:
-        if len(self.filters) != len(self.pools):
-            raise ValueError(f"as many pools as filters, here {len(self.filters)}")
-        return self
+from brainmri.models.classifier_params import ArchitectureParams
 
 
 def cnn(
@@ -62,14 +39,6 @@ def cnn(
         x = layers.MaxPooling2D(pool)(x)
     x = layers.Dense(dense, activation="relu")(layers.Flatten()(x))
     return _classifier(inputs, x, classes, dropout, columns, "cnn")
-
-
-class ResidualParams(Section):
-    """Of the residual network."""
-
-    widths: Annotated[list[Count], Field(min_length=1, max_length=6)]
-    depth: Annotated[int, Field(ge=1, le=20)]
-    patch: Annotated[int, Field(ge=1, le=16)]
 
 
 def residual(
@@ -99,20 +68,6 @@ def residual(
             inner = _convolution(_convolution(x, width, 3), width, 3, activation=None)
             x = layers.ReLU()(layers.add([x, inner]))
     return _classifier(inputs, layers.GlobalAveragePooling2D()(x), classes, dropout, columns, "residual")
-
-
-class ApplicationParams(Section):
-    """Of a backbone of `keras.applications`."""
-
-    name: str
-    weights: str | None
-
-    @field_validator("name")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        if name not in APPLICATIONS:
-            raise ValueError(f"one of {', '.join(APPLICATIONS)}")
-        return name
 
 
 def application(
@@ -192,24 +147,6 @@ ARCHITECTURES: dict[str, Callable[..., keras.Model]] = {
     "lite0": lite0,
     "application": application,
 }
-
-
-class ArchitectureParams(Section):
-    """What the architectures take from section `train`: of each a section with its name."""
-
-    residual: ResidualParams
-    cnn: CnnParams
-    lite0: Lite0Params
-    application: ApplicationParams
-
-
-def _known(name: str) -> str:
-    if name not in ARCHITECTURES:
-        raise ValueError(f"one of {', '.join(ARCHITECTURES)}")
-    return name
-
-
-ArchitectureName = Annotated[str, AfterValidator(_known)]  # in params
 
 
 def build(

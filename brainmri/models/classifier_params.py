@@ -1,13 +1,77 @@
-"""Section `train` of `params.yaml`: the classifier's network and how it learns."""
+"""Section `train` of `params.yaml`: the classifier's network and how it learns.
+
+Without Keras, so that params are checked in a moment.
+"""
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from brainmri.core.params import Count, Seed
-from brainmri.models.classifier_networks import ArchitectureName, ArchitectureParams
-from brainmri.models.columns import NUMBERS, WORDS
-from brainmri.models.training import Plan
+from brainmri.core.params import Count, Section, Seed
+from brainmri.preprocessing.columns import NUMBERS, WORDS
+
+# Backbones of keras.applications that take 0 to 255 and scale it themselves, so that one rule feeds them all.
+APPLICATIONS = ("ConvNeXtTiny", "EfficientNetB0", "EfficientNetV2B0", "MobileNetV3Large", "MobileNetV3Small")
+
+
+class CnnParams(Section):
+    """Of the plain network."""
+
+    filters: Annotated[list[Count], Field(min_length=1, max_length=6)]
+    pools: Annotated[list[Annotated[int, Field(ge=1, le=8)]], Field(min_length=1, max_length=6)]
+    kernel: Annotated[int, Field(ge=1, le=11)]
+    stride: Annotated[int, Field(ge=1, le=4)]
+    dense: Count
+
+    @model_validator(mode="after")
+    def _a_pool_for_each_convolution(self) -> Self:
+        if len(self.filters) != len(self.pools):
+            raise ValueError(f"as many pools as filters, here {len(self.filters)}")
+        return self
+
+
+class ResidualParams(Section):
+    """Of the residual network."""
+
+    widths: Annotated[list[Count], Field(min_length=1, max_length=6)]
+    depth: Annotated[int, Field(ge=1, le=20)]
+    patch: Annotated[int, Field(ge=1, le=16)]
+
+
+class Lite0Params(Section):
+    """Of EfficientNet-Lite0."""
+
+    weights: Literal["imagenet"] | None
+    side: Annotated[int, Field(ge=32, le=1024, multiple_of=32)] | None
+
+
+class ApplicationParams(Section):
+    """Of a backbone of `keras.applications`."""
+
+    name: str
+    weights: str | None
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in APPLICATIONS:
+            raise ValueError(f"one of {', '.join(APPLICATIONS)}")
+        return name
+
+
+class ArchitectureParams(Section):
+    """What the architectures take from section `train`: of each a section with its name."""
+
+    residual: ResidualParams
+    cnn: CnnParams
+    lite0: Lite0Params
+    application: ApplicationParams
+
+
+def _known(name: str) -> str:
+    if name not in ArchitectureParams.model_fields:
+        raise ValueError(f"one of {', '.join(ArchitectureParams.model_fields)}")
+    return name
 
 
 class ClassifierParams(ArchitectureParams):
@@ -15,7 +79,7 @@ class ClassifierParams(ArchitectureParams):
 
     seed: Seed
     repeats: Annotated[int, Field(ge=1, le=100)]
-    architecture: ArchitectureName
+    architecture: Annotated[str, AfterValidator(_known)]
     dropout: Annotated[float, Field(ge=0, lt=1)]
     metadata: list[str]
     variants: Literal["fresh", "stored"]
@@ -45,7 +109,3 @@ class ClassifierParams(ArchitectureParams):
         if self.warmup_epochs > self.epochs:
             raise ValueError(f"warmup_epochs of at most epochs, here {self.epochs}")
         return self
-
-    def plan(self) -> Plan:
-        """Return how long the network learns, how fast, and when it stops."""
-        return Plan(self.epochs, self.learning_rate, self.schedule, self.warmup_epochs, self.patience)

@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-import keras
-import tensorflow as tf
+from brainmri.core.quiet_keras import keras, tf
 
 
 @contextmanager

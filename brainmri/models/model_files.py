@@ -6,10 +6,10 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import keras
-
 from brainmri.core.errors import ArtifactError
 from brainmri.core.files import read_json
+from brainmri.core.missing import missing
+from brainmri.core.quiet_keras import keras
 
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 
@@ -44,7 +44,9 @@ def load_model(path: Path) -> keras.Model:
     try:
         return keras.models.load_model(path, safe_mode=True)
     except (ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
-        reason = "no such file" if not path.exists() else " ".join(str(error).split())[:200]
+        if not path.exists():
+            raise missing(path) from None
+        reason = " ".join(str(error).split())[:200]
         raise ArtifactError(f"{path}: not a loadable Keras model: {reason}; run `dvc repro train`") from None
 
 

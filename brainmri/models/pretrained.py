@@ -8,15 +8,12 @@ import collections
 import io
 import pickle
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-import keras
 import numpy as np
-from keras import layers, ops
-from pydantic import Field
 
 from brainmri.core.errors import InputError
-from brainmri.core.params import Section
+from brainmri.core.quiet_keras import keras, layers, ops
 
 # Blocks, kernel, first stride, expansion and channels of each stage: Tan and Le 2019, arXiv:1905.11946, table 1; the
 # Lite form has no squeeze-and-excitation and ReLU6 for swish.
@@ -24,13 +21,6 @@ STAGES = (
     *((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80)),
     *((3, 5, 1, 6, 112), (4, 5, 2, 6, 192), (1, 3, 1, 6, 320)),
 )
-
-
-class Lite0Params(Section):
-    """Sections `train.lite0` and `train_unet.lite0`."""
-
-    weights: Literal["imagenet"] | None
-    side: Annotated[int, Field(ge=32, le=1024, multiple_of=32)] | None
 
 
 def imagenet_weights(key: str) -> dict[str, np.ndarray]:

@@ -20,15 +20,14 @@ chance                                   1 %            1 %
 The squared gradient, the best on simulated slices at first, mostly peaks in the empty air of real ones.
 """
 
-import keras
 import numpy as np
 import pandas as pd
-import tensorflow as tf
 from scipy import ndimage
 from tqdm import tqdm
 
+from brainmri.core.quiet_keras import keras, tf
 from brainmri.models.classifier import BATCH, Classifier
-from brainmri.models.columns import encode
+from brainmri.preprocessing.columns import encode
 
 # Standard deviations as shares of the image's side: of the map's smoothing, and of the blurred image the way begins at.
 SMOOTHING, START = 1 / 64, 1 / 16

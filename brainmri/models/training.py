@@ -11,15 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-import keras
 import numpy as np
 import pandas as pd
-import tensorflow as tf
 from tqdm import tqdm
 
 from brainmri.core import closure
 from brainmri.core.errors import TrainingError
 from brainmri.core.files import new_directory, write_table
+from brainmri.core.quiet_keras import keras, tf
 from brainmri.models.fused_batchnorm import fused
 from brainmri.scoring.epochs import kept_epoch
 
@@ -87,13 +86,19 @@ def adamw(learning_rate: float, weight_decay: float, averaging: float) -> keras.
 
 
 def fit(
-    model: keras.Model, train: Batches, val: Batches, plan: Plan, seed: int, resume: Path
+    model: keras.Model,
+    train: Batches,
+    val: Batches,
+    plan: Plan,
+    seed: int,
+    resume: Path,
+    after_epoch: Callable[[list[dict[str, float]]], None] = lambda _: None,
 ) -> list[dict[str, float]]:
     """Fit a compiled model, one line of progress an epoch; leave it with the weights of the best epoch.
 
     Best is the lowest validation loss. Where the optimiser averages the weights (`use_ema`), the averages are what is
     validated and kept. After each epoch the weights, the optimiser and the curves are kept in folder `resume`; a later
-    call with the same folder goes on from there and ends in the same bits.
+    call with the same folder goes on from there and ends in the same bits. `after_epoch` gets the rows so far.
 
     Returns
     -------
@@ -107,7 +112,6 @@ def fit(
     """
     model.optimizer.build(model.trainable_variables)
     rows = _resumed(model, resume)
-    print(f"curves while it trains: {resume / 'curves.csv'}")
     for epoch in range(len(rows), plan.epochs):
         if _is_over(rows, plan):
             break
@@ -127,6 +131,7 @@ def fit(
             kept = _keep_weights(model, rows, resume)
         print(_line(row, plan.epochs), flush=True)
         _keep_state(model, rows, kept, resume)
+        after_epoch(rows)
     model.load_weights(resume / f"epoch-{len(rows):04}" / "best.weights.h5")
     return rows
 
@@ -214,7 +219,6 @@ def _keep_state(model: keras.Model, rows: list[dict[str, float]], kept: Path, re
         model.save_weights(folder / "last.weights.h5")
         shutil.copy(kept, folder / "best.weights.h5")
         write_table(folder / "curves.csv", pd.DataFrame(rows))
-    write_table(resume / "curves.csv", pd.DataFrame(rows))  # for people who look on while it trains
     if earlier is not None:
         shutil.rmtree(earlier)
 

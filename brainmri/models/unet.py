@@ -7,18 +7,16 @@ import itertools
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import cv2
-import keras
 import numpy as np
 import pandas as pd
-from keras import ops
-from pydantic import Field
 from scipy import ndimage
 
 from brainmri.core.files import read_json
 from brainmri.core.params import Section
+from brainmri.core.quiet_keras import keras, ops
 from brainmri.models.model_files import load_model
 from brainmri.scoring.dice import dice
 
@@ -33,15 +31,6 @@ class Cleaning:
     smallest_px: int  # smaller components are dropped
     largest_only: bool  # all components but the largest are dropped
     fill_holes: bool
-
-
-class CleaningCandidates(Section):
-    """Section `train_unet.cleaning`: what is tried on validation; with one value each, nothing is chosen."""
-
-    threshold: Annotated[list[Annotated[float, Field(gt=0, lt=1)]], Field(min_length=1)]
-    smallest_px: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
-    largest_only: Annotated[list[bool], Field(min_length=1)]
-    fill_holes: Annotated[list[bool], Field(min_length=1)]
 
 
 @dataclass(frozen=True)
@@ -92,7 +81,7 @@ def clean(probabilities: np.ndarray, cleaning: Cleaning) -> np.ndarray:
     return ndimage.binary_fill_holes(mask) if cleaning.fill_holes else mask
 
 
-def compare_cleanings(truth: np.ndarray, probabilities: np.ndarray, candidates: CleaningCandidates) -> pd.DataFrame:
+def compare_cleanings(truth: np.ndarray, probabilities: np.ndarray, candidates: Section) -> pd.DataFrame:
     """Score every combination of candidates on images with a tumour.
 
     Parameters
@@ -100,7 +89,8 @@ def compare_cleanings(truth: np.ndarray, probabilities: np.ndarray, candidates: 
     truth : ndarray, shape (N, S, S), bool
         None of them empty.
     probabilities : ndarray, shape (N, S, S), float32
-    candidates : CleaningCandidates
+    candidates : Section
+        Of `CleaningCandidates`, which stands with the params: a new rule there need not outline anything anew.
 
     Returns
     -------

@@ -1,6 +1,6 @@
 """The networks of the U-Net: for each encoder a plain function that returns an untrained `keras.Model`.
 
-To add one: its function, an entry in `ENCODERS`, and where it takes params of its own one in `EncoderParams`.
+To add one: its function, an entry in `ENCODERS` and its name in `unet_params.py`, there also its params if it has any.
 
 Input: (N, S, S, C) float32 in [0, 1]. Output: (N, S, S, 1) float32, the probability that a pixel is tumour.
 
@@ -15,16 +15,11 @@ References
 """
 
 from collections.abc import Callable, Sequence
-from typing import Annotated
-
-import keras
-from keras import layers, ops
-from pydantic import AfterValidator
 
 from brainmri.core.errors import InputError
-from brainmri.core.params import Section
+from brainmri.core.quiet_keras import keras, layers, ops
 from brainmri.models import pretrained
-from brainmri.models.pretrained import Lite0Params
+from brainmri.models.unet_params import EncoderParams
 
 LITE0_SKIPS = 4  # grids of EfficientNet-Lite0 above its last, from half the side of the image on
 
@@ -103,21 +98,6 @@ def lite0(
 
 
 ENCODERS: dict[str, Callable[..., keras.Model]] = {"plain": plain, "lite0": lite0}
-
-
-class EncoderParams(Section):
-    """What the encoders take from section `train_unet`: a section with the name of each that takes any."""
-
-    lite0: Lite0Params
-
-
-def _known(name: str) -> str:
-    if name not in ENCODERS:
-        raise ValueError(f"one of {', '.join(ENCODERS)}")
-    return name
-
-
-EncoderName = Annotated[str, AfterValidator(_known)]  # in params
 
 
 def build(

@@ -2,17 +2,16 @@
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from brainmri.core.errors import ArtifactError, InputError, ParamsError, exit_on_error
+from brainmri.core.errors import ArtifactError, InputError, exit_on_error
 from brainmri.core.files import read_json
 from brainmri.core.labels import NOT_CLINICAL
-from brainmri.core.params import Section, load
+from brainmri.core.params import Section, read_yaml
 from brainmri.project import lock, reproducibility, results
 from brainmri.segmentation.methods import METHODS, NONE, needs_unet
 
@@ -21,23 +20,16 @@ METHOD = "unet"  # of outlining, where none is asked for
 
 def models() -> dict[str, type[Section]]:
     """Return the typed model of each section of `params.yaml`."""
-    # Here and not at the top: train brings TensorFlow, which takes seconds to import.
-    from stages import augment, evaluate, fetch, preprocess, probe, segment, train, train_unet
+    from stages import check_params  # here and not at the top: pandas, OpenCV and scikit-learn take seconds to import
 
-    stages = (fetch, preprocess, probe, augment, train, train_unet, evaluate, segment)
-    return {stage.__name__.removeprefix("stages."): stage.Params for stage in stages}
+    return check_params.MODELS
 
 
 def check_params(args: argparse.Namespace) -> None:
     """Check every section of `params.yaml`, and name all problems of all of them."""
-    found = []
-    for name, model in models().items():
-        try:
-            load(args.params, name, model)
-        except ParamsError as error:
-            found.append(str(error))
-    if found:
-        raise ParamsError("\n".join(found))
+    from stages import check_params  # see above
+
+    check_params.require_valid(args.params)
 
 
 def verify_lock(args: argparse.Namespace) -> None:
@@ -107,16 +99,29 @@ def verify_bits(args: argparse.Namespace) -> None:
         print(reproducibility.verify(args.root, settings, args.keep or Path(folder)))
 
 
-def same_bits(args: argparse.Namespace) -> None:
-    """Say so where the run in this folder wrote other bits than the commit's, and compare the metrics instead."""
-    origins = reproducibility.changed_since_commit(args.root)
+def summary(args: argparse.Namespace) -> None:
+    """Print what the run in this folder came to, whether its bits are the commit's, and which page to open."""
+    # Here and not at the top: DVC and pandas take a second to import.
+    from brainmri.comparison.headline import headline, pages
+    from brainmri.project import presets
+
+    preset = presets.of_run(args.root, read_yaml(args.root / "params.yaml"))
+    print(f"\n{headline(args.root)}" + (f"\nParams: preset {preset}" if preset else ""))
+    print_bits(args.root)
+    print(pages(args.root))
+
+
+def print_bits(root: Path) -> None:
+    """Say whether the run in a folder wrote the commit's bits; where it did not, compare the metrics as well."""
+    state, origins = reproducibility.state(root), reproducibility.changed_since_commit(root)
     if not origins:
+        print(f"Bits: {state}")
         return
     # Here and not at the top: DVC, pandas and SciPy take a second to import.
     from brainmri.comparison.compare import compare
     from brainmri.comparison.compare_document import as_blocks, as_comment
 
-    results_file = args.root / "results/phantom.json"
+    results_file = root / "results/phantom.json"
     recorded = read_json(results_file).get("machine") if results_file.exists() else None
     print(
         f"\nFrom the same code, params and data as the commit's run, {', '.join(origin.stage for origin in origins)} "
@@ -124,7 +129,7 @@ def same_bits(args: argparse.Namespace) -> None:
         + (f"The recorded default run had {recorded}. " if recorded else "")
         + f"This is {reproducibility.processor()}. The metrics, with intervals:\n"
     )
-    print(as_comment(as_blocks(compare(args.root, "HEAD"))), end="")
+    print(as_comment(as_blocks(compare(root, "HEAD"))), end="")
 
 
 def share(args: argparse.Namespace) -> None:
@@ -146,6 +151,38 @@ def sweep(args: argparse.Namespace) -> None:
     trials = sweep(args.root, combinations(args.grid), models(), args.out)
     print(f"\n{(args.out / 'sweep.md').read_text()}", end="")
     require_all(trials, args.out)
+
+
+def preset(args: argparse.Namespace) -> None:
+    """Apply a preset to params.yaml, or say which there are."""
+    # Here and not at the top: DVC takes a second to import.
+    from brainmri.project import presets
+
+    if args.preset is None:
+        print("\n".join(f"{name}: {said}" for name, said in presets.names(args.root).items()))
+        return
+    presets.apply(args.root, args.preset, args.data, args.set, models())
+    print(f"params.yaml: now that of preset {args.preset}; `git checkout params.yaml` brings the commit's back")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Run a preset as an experiment, or as one a fold, and say what can be done with it."""
+    # Here and not at the top: DVC takes a second to import.
+    from brainmri.project import presets
+
+    failures = presets.run(args.root, args.preset, args.data, args.set, args.folds, models(), args.logs)
+    if failed := [name for name, failure in failures.items() if failure]:
+        raise ArtifactError(
+            f"run: {len(failed)} of {len(failures)} failed, {', '.join(failed)}; their logs are in {args.logs}, and "
+            "the same command runs them alone"
+        )
+    if args.folds:
+        print(f"\nAll folds as one, out of fold:\n    brainmri pool {' '.join(failures)}")
+    else:
+        (name,) = failures
+        print(
+            f"\nWhat changed, and its files in this folder:\n    brainmri compare HEAD {name}\n    dvc exp apply {name}"
+        )
 
 
 def pool(args: argparse.Namespace) -> None:
@@ -172,7 +209,7 @@ def suspects(args: argparse.Namespace) -> None:
 
 def predict(args: argparse.Namespace) -> None:
     """Answer for scans; fail at the end where some could not be read."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow says much that is of no use to whoever asks this
+    # Here and not at the top: TensorFlow takes seconds to import.
     from brainmri.prediction import scan_batch
     from brainmri.prediction.trained_models import load_models
 
@@ -230,8 +267,10 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--small", action="store_true", help="with a small set and small networks: minutes")
     command.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the clones there (default: remove them)")
     command.set_defaults(run=verify_bits)
-    command = commands.add_parser("same-bits", help="say so where the run here wrote other bits than the commit's")
-    command.set_defaults(run=same_bits)
+    command = commands.add_parser(
+        "summary", help="say what the run here came to, and whether its bits are the commit's"
+    )
+    command.set_defaults(run=summary)
     command = commands.add_parser("record", help="keep this run's metrics, params, commit and versions as a result")
     command.add_argument("name", help="how docs/results.md calls the run")
     command.add_argument("command_line", help="the command that made it, without private paths")
@@ -266,6 +305,21 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("grid", help="such as 'train.dropout=0,0.2 train.learning_rate=0.001,0.002'")
     command.add_argument("--out", type=Path, default=InProject("sweep"), help="folder to write (default: sweep)")
     command.set_defaults(run=sweep)
+    for name, text, function in (
+        ("preset", "apply a preset to params.yaml, comments kept; without a name, list them", preset),
+        ("run", "run a preset as a DVC experiment, or as one a fold", run),
+    ):
+        command = commands.add_parser(name, help=text)
+        command.add_argument(
+            "preset", nargs="?" if function is preset else None, help="such as cheng-folds, of presets/cheng-folds.yaml"
+        )
+        command.add_argument("--data", type=Path, help="folder that holds the files which the preset names")
+        command.add_argument("-S", "--set", action="append", default=[], metavar="KEY=VALUE", help="a param to change")
+        command.set_defaults(run=function)
+    command.add_argument(
+        "--folds", action="store_true", help="each fold of the cross-validation, as preprocess.folds says"
+    )
+    command.add_argument("--logs", type=Path, default=InProject("runs"), help="folder for their logs (default: runs)")
     command = commands.add_parser("pool", help="score the folds of a cross-validation as one, out of fold")
     command.add_argument("runs", nargs="+", metavar="REV", help="one a fold: commit, branch, tag or DVC experiment")
     command.add_argument("--out", type=Path, default=InProject("pooled"), help="folder to write (default: pooled)")

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ruamel.yaml import YAML
-
 from brainmri.core.errors import ArtifactError, InputError, ParamsError
+from brainmri.core.files import write_text
 from brainmri.core.git import git
 from brainmri.core.params import parse_yaml, read_yaml
+from brainmri.project import param_values
 
 # A set and networks so small that both runs are done in minutes; every stage still does all that it does.
 SMALL = (
@@ -82,24 +82,21 @@ def verify(root: Path, settings: Sequence[str], place: Path) -> str:
 
 
 def change_params(path: Path, settings: Sequence[str]) -> None:
-    """Change values of a params file; the keys must be there. Comments are lost.
+    """Change values of a params file; the keys must be there.
 
     Raises
     ------
     ParamsError
         If a setting is no `key=value`, or the file has no such key.
     """
-    params = read_yaml(path)
+    known = param_values.flat(read_yaml(path))
+    wanted = {}
     for setting in settings:
         key, equals, value = setting.partition("=")
-        *sections, name = key.split(".")
-        section: Any = params
-        for part in sections:
-            section = section.get(part) if isinstance(section, dict) else None
-        if not equals or not isinstance(section, dict) or name not in section:
+        if not equals or not any(one == key or one.startswith(f"{key}.") for one in known):
             raise ParamsError(f"--set: should be a key of {path.name} and its value, key=value, received `{setting}`")
-        section[name] = parse_yaml(value)
-    YAML().dump(params, path)
+        wanted[key] = parse_yaml(value)
+    write_text(path, param_values.with_values(path.read_text(), wanted))
 
 
 def run(clone: Path) -> None:
@@ -211,6 +208,17 @@ def changed_since_commit(root: Path) -> list[Origin]:
     if not (root / "dvc.lock").exists():
         return []
     return origins(parse_yaml(committed)["stages"], read_yaml(root / "dvc.lock")["stages"])
+
+
+def state(root: Path) -> str:
+    """Return in a word what `dvc.lock` in this folder is beside the commit's."""
+    try:
+        committed = git(root, "show", "HEAD:./dvc.lock")
+    except InputError:
+        return "the commit has no dvc.lock to compare with"
+    if (root / "dvc.lock").read_text().strip() == committed:
+        return "those of the commit, whose dvc.lock this is"
+    return "not comparable, since params, code or data are not those of the commit's run"
 
 
 def processor() -> str:

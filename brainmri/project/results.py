@@ -13,7 +13,7 @@ from brainmri.core.files import read_json, write_json, write_table
 from brainmri.core.git import git
 from brainmri.core.labels import NO_TUMOUR
 from brainmri.core.params import read_yaml
-from brainmri.project import lock
+from brainmri.project import lock, presets
 from brainmri.project.reproducibility import processor
 from brainmri.reporting.documents import markdown_table
 from brainmri.reporting.formatting import NOT_DEFINED, number, score, with_ends
@@ -50,6 +50,10 @@ HEADLINE = (
     Headline("public set, unseen patients", None),
 )
 NOT_MEASURED = "not yet measured by fold"
+PRESETS = (
+    "FOLDER is where you have the files that the [preset](running.md#presets) names. A preset gives the run's params to"
+    " the code of today; a commit from before the presets takes the longer command in the run's file of `results/`."
+)
 SEEN = "Test patients seen in training"  # or in choosing the epoch: those of the validation part count too
 NOT_LOOKED_FOR = "patients not looked for"
 
@@ -83,6 +87,7 @@ def record(root: Path, name: str, command: str, out: Path) -> None:
         {
             "name": name,
             "command": command,
+            "preset": presets.of_run(root, params),
             "commit": git(root, "rev-parse", "HEAD"),
             TOLD: {key: metrics["data"]["patients"]["test"][key] for key in TEST_PATIENTS},
             "params": params,
@@ -424,7 +429,14 @@ def _by_method(runs: list[dict[str, Any]]) -> str:
 
 
 def _commands(runs: list[dict[str, Any]]) -> str:
-    return "\n".join(f"- {run['name']}: `{run['command']}` at commit `{run['commit'][:10]}`" for run in runs)
+    lines = "\n".join(f"- {run['name']}: {_command(run)} at commit `{run['commit'][:10]}`" for run in runs)
+    return f"{PRESETS}\n\n{lines}" if any(run.get("preset") for run in runs) else lines
+
+
+def _command(run: dict[str, Any]) -> str:
+    """Return the short command of a run whose params are a preset's, else the one that was typed."""
+    name = run.get("preset")
+    return f"`make repro PRESET={name} DATA=FOLDER`, made" if name else f"`{run['command']}`"
 
 
 def _interval(value: float | None, ends: dict[str, float | None]) -> str:

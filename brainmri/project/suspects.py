@@ -122,8 +122,7 @@ def out_of_fold(
 ) -> np.ndarray:
     """Return the probabilities (N, K) of each image by the plain network, trained on the folds without its unit."""
     # Here and not at the top: they bring TensorFlow, which the rule above does not need.
-    import keras
-
+    from brainmri.core.quiet_keras import keras
     from brainmri.models import classifier_networks
     from brainmri.models.classifier import BATCH, model_answer
     from brainmri.models.classifier_batches import ImageBatches, targets

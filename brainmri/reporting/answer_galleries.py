@@ -9,11 +9,36 @@ import pandas as pd
 
 from brainmri.core.index import Split
 from brainmri.reporting import galleries
-from brainmri.reporting.cases import CASES
 
+CASES = 3  # wrong answers that a report begins with, and as many right ones
 SHOWN = 16  # wrong answers, and as many right ones
 SCALE = 3  # enlargement of `galleries.outlined`
 HEAT = matplotlib.colormaps["inferno"]  # its lightness rises with the value: readable with any colour vision
+
+
+def cases(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows to begin with: three wrong answers, surest first, then three right ones, least sure first.
+
+    The right ones are the one of the lowest, of the middle and of the highest confidence. Nothing is drawn at random,
+    so that the picture of the cases and the table of them, made by two stages, show the same.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        `predictions.csv` of the evaluate stage.
+
+    Returns
+    -------
+    DataFrame
+        The rows of the table, fewer where there are fewer, with their index, and `confidence`: the probability in
+        [0, 1] of the answer.
+    """
+    table = predictions.assign(confidence=predictions.filter(regex="^p_").max(axis=1))
+    right = table["label"] == table["predicted"]
+    wrong = table[~right].sort_values("confidence", ascending=False, kind="stable").head(CASES)
+    sure = table[right].sort_values("confidence", kind="stable")
+    spread = np.linspace(0, max(0, len(sure) - 1), min(CASES, len(sure))).astype(int)
+    return pd.concat([wrong, sure.iloc[spread]])
 
 
 def chosen(table: pd.DataFrame, rows: np.ndarray, rng: np.random.Generator) -> pd.DataFrame:
@@ -42,7 +67,7 @@ def gallery(path: Path, split: Split, shown: pd.DataFrame) -> None:
     galleries.grid(path, [split.images[row, ..., 0] for row in shown["row"]], _captions(shown), title, 8)
 
 
-def cases(path: Path, split: Split, shown: pd.DataFrame) -> None:
+def draw_cases(path: Path, split: Split, shown: pd.DataFrame) -> None:
     """Draw the rows that `cases.cases` gave, with their `row` of the split, large: wrong ones first."""
     pictures = [galleries.outlined(split.images[row, ..., 0], None, None) for row in shown["row"]]
     outcomes = np.where(shown["label"] == shown["predicted"], "right", "wrong")

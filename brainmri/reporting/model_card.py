@@ -13,7 +13,7 @@ import pandas as pd
 
 from brainmri.core import labels
 from brainmri.reporting import card_data, card_scores, external_sets
-from brainmri.reporting.cases import CASES, cases
+from brainmri.reporting.answer_galleries import CASES, cases
 from brainmri.reporting.documents import Block, Heading, Items, Picture, Table, Text
 from brainmri.reporting.formatting import number
 

@@ -5,11 +5,13 @@ The table is read once, by `predictions_table.read_answers`; its parts are boole
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
+from brainmri.core.params import Section, Seed
 from brainmri.scoring import calibration, intervals, scores
 from brainmri.scoring.predictions_table import Answers
 from brainmri.scoring.probabilities import ratio
@@ -18,6 +20,14 @@ FEW_IMAGES = 30  # with fewer of a class its figures are shown with their interv
 COVERAGES = (0.8, 0.9, 0.95, 1.0)
 # The parts of a test set that are scored and what they are called; each holds those after it.
 PARTS = {"whole": "whole test set", "twin_free": "twin-free", "neighbour_free": "neighbour-free"}
+
+
+class EvaluationParams(Section):
+    """Section `evaluate` of `params.yaml`; here, without Keras, so that params are checked in a moment."""
+
+    seed: Seed
+    bootstrap: Annotated[int, Field(ge=100, le=100_000)]
+    saliency: Annotated[int, Field(ge=0, le=100_000)]
 
 
 def part_rows(table: pd.DataFrame) -> dict[str, np.ndarray]:

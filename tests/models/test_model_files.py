@@ -51,7 +51,7 @@ def test_a_model_that_carries_code_is_refused(tmp_path):
 
 
 def test_a_missing_model_says_what_to_do(tmp_path):
-    with pytest.raises(ArtifactError, match=r"no such file; run `dvc repro train`"):
+    with pytest.raises(ArtifactError, match=r"no such file; run the stage that writes it with `dvc repro`"):
         load_model(tmp_path / "a.keras")
 
 

@@ -7,7 +7,8 @@ from scipy import ndimage
 
 from brainmri.core.errors import ArtifactError
 from brainmri.models import unet
-from brainmri.models.unet import Cleaning, CleaningCandidates, Unet
+from brainmri.models.unet import Cleaning, Unet
+from brainmri.models.unet_params import CleaningCandidates
 from brainmri.segmentation.methods import Tools, outline
 
 PLAIN = Cleaning(threshold=0.5, smallest_px=0, largest_only=False, fill_holes=False)

@@ -10,6 +10,7 @@ import pytest
 from brainmri.core.errors import InputError
 from brainmri.models import pretrained, unet_networks
 from brainmri.models.model_files import load_model, save_model
+from brainmri.models.unet_params import ENCODER_NAMES
 
 
 @pytest.fixture(autouse=True)
@@ -129,3 +130,7 @@ def test_what_does_not_fit_the_pretrained_network_is_refused():
         unet_networks.lite0((64, 64, 3), [4, 8], 0.0, None, None)
     with pytest.raises(InputError, match=r"multiple of 32 px for the encoder lite0; use plain or .* received 48 px"):
         unet_networks.lite0((48, 48, 3), [4, 8, 8, 8], 0.0, None, None)
+
+
+def test_each_encoder_that_params_may_name_is_there():
+    assert set(ENCODER_NAMES) == set(unet_networks.ENCODERS)

@@ -235,7 +235,7 @@ def test_two_users_share_a_cache_in_a_folder_of_their_group(experiment, no_heavy
     assert (two / "models/classifier/model.keras").resolve().is_relative_to(cache)
     # What the other user adds comes back the same way.
     changed = ["dvc", "exp", "run", "--set-param", "probe.bootstrap=110"]
-    assert stages_run(sh(two, *as_user(TWO, two, [], *changed))) == ["probe", "report"]
+    assert stages_run(sh(two, *as_user(TWO, two, [], *changed))) == ["check_params", "probe", "report"]
     assert stages_run(sh(one, *as_user(ONE, one, only_report, *changed))) == ["report"]
     assert (one / "dvc.lock").read_bytes() == (two / "dvc.lock").read_bytes()
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from brainmri.core.index import Split
 from brainmri.reporting import answer_galleries
-from brainmri.reporting.cases import cases
+from brainmri.reporting.answer_galleries import cases
 
 
 def answers(count):
@@ -61,7 +61,7 @@ def test_the_first_cases_are_drawn_whole_and_say_what_was_wrong(tmp_path, monkey
     split = Split(pd.DataFrame(), np.full((6, 16, 16, 3), 90, np.uint8), np.empty((0, 16, 16), np.uint8))
     drawn = {}
     monkeypatch.setattr(answer_galleries.galleries, "grid", lambda path, *given: drawn.update({path.name: given}))
-    answer_galleries.cases(tmp_path / "a.png", split, cases(answers(6).assign(row=np.arange(6))))
+    answer_galleries.draw_cases(tmp_path / "a.png", split, cases(answers(6).assign(row=np.arange(6))))
     pictures, captions, _, columns = drawn["a.png"]
     assert captions[0] == "wrong: b\n→ a 0.55"
     assert captions[5] == "right: a\n→ a 0.54"

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from brainmri.reporting.cases import cases
+from brainmri.reporting.answer_galleries import cases
 
 
 def predictions(*answers):

@@ -14,7 +14,7 @@ from conftest import tiny_params
 from brainmri.core.errors import ArtifactError
 from brainmri.core.params import check
 from brainmri.reporting import galleries
-from brainmri.reporting.cases import cases
+from brainmri.reporting.answer_galleries import cases
 from brainmri.reporting.summary import headline_numbers
 from stages import evaluate, probe, report, segment
 

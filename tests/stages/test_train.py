@@ -69,7 +69,8 @@ def test_a_killed_run_goes_on_to_the_same_bytes(processed, augmented, tmp_path, 
     monkeypatch.setattr(training, "_keep_state", die_after_two)
     with pytest.raises(KeyboardInterrupt):
         run(processed, augmented, tmp_path / "killed", epochs=3)
-    assert len(list((tmp_path / "killed/.resume").rglob("curves.csv"))) == 2  # the checkpoint's, and the one to look at
+    assert len(list((tmp_path / "killed/.resume").rglob("curves.csv"))) == 1
+    assert (tmp_path / "killed/live/train.csv").exists()  # for people who look on
     assert not (tmp_path / "killed/classifier").exists()
     monkeypatch.setattr(training, "_keep_state", keep)
     assert same(run(processed, augmented, tmp_path / "killed", epochs=3), whole)
@@ -122,7 +123,7 @@ def test_a_loss_that_is_no_number_ends_the_run_with_a_sentence(processed, augmen
     model = train.build(params, (32, 32, 3), 4, 0)
     model.set_weights([weights * np.nan for weights in model.get_weights()])
     with pytest.raises(TrainingError, match=r"the loss has to stay a number, received nan in epoch 1.*learning_rate"):
-        training.fit(model, batches, batches, params.plan(), 0, tmp_path / "resume")
+        training.fit(model, batches, batches, train.plan(params), 0, tmp_path / "resume")
 
 
 def loaded_batches(processed, augmented, **changes):

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from brainmri.core.errors import InputError
-from brainmri.models.columns import encode, fit_encoding, width
+from brainmri.preprocessing.columns import encode, fit_encoding, width
 
 TABLE = pd.DataFrame({"snr": [1.0, 3.0, np.nan, 5.0], "plane": ["axial", "", "sagittal", "axial"]})
 
