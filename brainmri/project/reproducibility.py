@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from brainmri.core import param_values
+from brainmri.comparison import param_values
 from brainmri.core.errors import ArtifactError, InputError, ParamsError
 from brainmri.core.files import write_text
 from brainmri.core.git import git
