@@ -12,6 +12,7 @@ from typing import Any
 from brainmri.comparison import experiments
 from brainmri.comparison.experiments import Wanted
 from brainmri.comparison.grid import value_of
+from brainmri.comparison.param_values import flat, merged, with_values
 from brainmri.core.errors import InputError, ParamsError
 from brainmri.core.files import write_text
 from brainmri.core.git import git

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from brainmri.comparison import param_values
 from brainmri.core.errors import ArtifactError, InputError, ParamsError
 from brainmri.core.files import write_text
 from brainmri.core.git import git
 from brainmri.core.params import parse_yaml, read_yaml
-from brainmri.project import param_values
 
 # A set and networks so small that both runs are done in minutes; every stage still does all that it does.
 SMALL = (

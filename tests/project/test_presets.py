@@ -10,6 +10,7 @@ from revision_files import commit, sh, write
 from tiny_project import ROOT
 
 from brainmri.comparison.experiments import require_committed
+from brainmri.comparison.param_values import flat, merged
 from brainmri.core.errors import InputError, ParamsError
 from brainmri.core.params import Section, read_yaml
 from brainmri.project import presets
