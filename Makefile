@@ -10,7 +10,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test-quick test test-all lint format bench app serve push pull remote-check sweep verify-bits verify-lock clean
+.PHONY: help repro test-quick test test-all lint format bench app serve release push pull remote-check sweep verify-bits verify-lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -58,6 +58,9 @@ app: $(READY_ALL) ## open the page on http://127.0.0.1:8501 (docs/app.md)
 
 serve: $(READY_ALL) ## serve the HTTP API on http://127.0.0.1:8000 (docs/app.md)
 	python -m uvicorn app.api:api --host 127.0.0.1 --port 8000 --no-server-header
+
+release: $(READY) ## write an archive of the trained models for others, with their card (docs/sharing.md)
+	@brainmri release
 
 push: $(READY) ## send what colleagues need to DVC's remote (REMOTE=name for another than the default)
 	brainmri push $(addprefix --remote ,$(REMOTE))

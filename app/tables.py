@@ -7,7 +7,7 @@ from brainmri.reporting.documents import Table, html_table
 # Cells stay in one line each, so that numbers can be compared, but for the rows' headings, which would fill a phone.
 # Colours follow the theme.
 STYLE = """\
-.scroll { overflow-x: auto; }
+.scroll { overflow: auto; max-height: 32rem; }
 .scroll:focus-visible { outline: 2px solid currentColor; }
 .scroll table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; }
 .scroll :is(td, th) { padding: .3rem .7rem; text-align: left; white-space: nowrap;

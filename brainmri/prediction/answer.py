@@ -22,8 +22,9 @@ from brainmri.prediction.volume_masks import Measures
 from brainmri.preprocessing.images import ImageParams
 from brainmri.preprocessing.native import from_square, levels_from_square
 from brainmri.preprocessing.scans import scan_of
-from brainmri.segmentation.methods import METHODS, NONE, require_method
+from brainmri.segmentation.methods import AUTO, METHODS, NONE, chosen, without_outline
 
+UNSURE = "The outline is unsure: the classifier abstains, and cannot tell whether there is a tumour of a kind it knows."
 AT_ONCE = 64  # slices that the networks get, so that memory stays flat
 
 
@@ -37,7 +38,8 @@ class Answer:
     slice_probabilities: np.ndarray  # (D, K) float32, calibrated, each slice by itself
     abstain: bool  # the likeliest class is not likely enough to be relied on
     method: str  # of `segmentation.methods`, or none
-    gated: bool  # the mask was emptied because the classifier sees no tumour
+    gated: bool  # the mask was emptied because the classifier is sure that there is no tumour
+    unsure: np.ndarray  # (D,) bool, slices in which an outline is not to be relied on, because the classifier abstains
     mask: np.ndarray | None  # (D, H, W) bool, on the file's own pixels; None where no method was asked for
     area_mm2: float | None  # of an image's mask, where the file states its spacing
     measures: Measures | None  # of a volume's mask
@@ -46,9 +48,15 @@ class Answer:
     inputs: np.ndarray  # (D, S, S, C) uint8, what the networks saw
     table: pd.DataFrame  # D rows, the columns of the index that a classifier may take
     seconds: dict[str, float] = field(default_factory=dict)  # by step
+    remarks: tuple[str, ...] = ()  # sentences that belong to the answer
+
+    @property
+    def unsure_outline(self) -> bool:
+        """Whether any part of the outline lies where the classifier abstains."""
+        return self.mask is not None and bool(self.mask[self.unsure].any())
 
 
-def answer(given: Path | Named | Input, models: Models, method: str = "unet", gate: bool = True) -> Answer:
+def answer(given: Path | Named | Input, models: Models, method: str = AUTO, gate: bool = True) -> Answer:
     """Answer for one scan: a picture, a NIfTI file, a DICOM file or series; in a folder or archive or by itself.
 
     The slices of a volume are classified and outlined one by one; `slice_aggregation` makes them agree. The volume's
@@ -61,18 +69,19 @@ def answer(given: Path | Named | Input, models: Models, method: str = "unet", ga
     models : Models
         May be shared between threads.
     method : str
-        How the tumour is outlined: one of `segmentation.methods`, or "none".
+        How the tumour is outlined: one of `segmentation.methods.choices`.
     gate : bool
-        Whether the mask is emptied where the classifier sees no tumour; of a volume in parts, see `slice_aggregation`.
+        Whether the mask is emptied where the classifier sees no tumour and does not abstain; of a volume in parts, see
+        `slice_aggregation`.
 
     Raises
     ------
     InputError
         If it cannot be read, or holds none or several scans.
-    ParamsError, ArtifactError
+    ParamsError
         For an unknown method, or the U-Net where there is none.
     """
-    require_method(method, models.tools)
+    remark, method = without_outline(method, models.tools), chosen(method, models.tools)
     watch = _Watch()
     scan = given if isinstance(given, Input) else read_one(given)
     watch.lap("read")
@@ -82,22 +91,28 @@ def answer(given: Path | Named | Input, models: Models, method: str = "unet", ga
     classes, window = models.classifier.classes, display_window(scan)
     no_tumour = classes.index(NO_TUMOUR) if NO_TUMOUR in classes else None
     overall = _pooled(scan, by_slice, window, no_tumour)
-    label = classes[int(overall.argmax())]
+    label, abstain = classes[int(overall.argmax())], bool(overall.max() < models.classifier.abstain_below)
     watch.lap("classify")
-    gated = gate and label == NO_TUMOUR and method != NONE
+    own = _smoothed(scan, by_slice)
+    says_none = own.argmax(axis=1) == (-1 if no_tumour is None else no_tumour)
+    doubts = own.max(axis=1) < models.classifier.abstain_below
+    gated = gate and label == NO_TUMOUR and not abstain and method != NONE
     mask = None
     if method != NONE:
-        clear = _clear(scan, by_slice, no_tumour) if gate else np.zeros(len(by_slice), bool)
+        clear = says_none & ~doubts & gate
         mask = np.zeros(scan.levels.shape, bool) if gated else _outlined(scan, inputs, clear, models, method)
         watch.lap("outline")
+    unsure = (says_none & doubts) | abstain
+    remarks = [remark, UNSURE if mask is not None and mask[unsure].any() else ""]
     return Answer(
         scan=scan,
         label=label,
         probabilities={name: float(share) for name, share in zip(classes, overall, strict=True)},
         slice_probabilities=by_slice,
-        abstain=bool(overall.max() < models.classifier.abstain_below),
+        abstain=abstain,
         method=method,
         gated=gated,
+        unsure=unsure,
         mask=mask,
         area_mm2=_area_mm2(scan, mask),
         measures=_measures(scan, mask),
@@ -106,6 +121,7 @@ def answer(given: Path | Named | Input, models: Models, method: str = "unet", ga
         inputs=inputs,
         table=table,
         seconds=watch.seconds,
+        remarks=tuple(filter(None, remarks)),
     )
 
 
@@ -153,7 +169,7 @@ def as_dict(found: Answer) -> dict[str, Any]:
     """Return an answer ready for JSON; unknown numbers are None. Masks and levels are left out."""
     mask: dict[str, Any] | None = None
     if found.mask is not None:
-        mask = {"method": found.method, "gated": found.gated}
+        mask = {"method": found.method, "gated": found.gated, "unsure": found.unsure_outline}
         if found.measures is None:
             mask |= {"pixels": int(found.mask.sum()), "area_mm2": found.area_mm2}
         else:
@@ -176,6 +192,7 @@ def as_dict(found: Answer) -> dict[str, Any]:
         "class": found.label,
         "probabilities": {name: round(share, 6) for name, share in found.probabilities.items()},
         "abstain": found.abstain,
+        "remarks": list(found.remarks),
         "mask": mask,
         **volume,
         "scan": found.facts,
@@ -218,11 +235,11 @@ def _pooled(scan: Input, by_slice: np.ndarray, window: tuple[float, float], no_t
     return slice_aggregation.pooled(by_slice, slice_aggregation.tissue(pictures), scan.volume.spacing_mm[0], no_tumour)
 
 
-def _clear(scan: Input, by_slice: np.ndarray, no_tumour: int | None) -> np.ndarray:
-    """Return for each slice (D,) whether it is called free of tumour, its neighbours heard."""
-    if scan.volume is not None and len(by_slice) > 1:
-        by_slice = slice_aggregation.smoothed(by_slice, scan.volume.spacing_mm[0])
-    return np.asarray(by_slice.argmax(axis=1) == (-1 if no_tumour is None else no_tumour))
+def _smoothed(scan: Input, by_slice: np.ndarray) -> np.ndarray:
+    """Return the probabilities (D, K) of each slice, its neighbours heard."""
+    if scan.volume is None or len(by_slice) == 1:
+        return by_slice
+    return slice_aggregation.smoothed(by_slice, scan.volume.spacing_mm[0])
 
 
 def _outlined(scan: Input, inputs: np.ndarray, clear: np.ndarray, models: Models, name: str) -> np.ndarray:
