@@ -69,7 +69,7 @@ def _how(models: Models) -> tuple[str, bool]:
         left.markdown(plain(remark))
     if NO_TUMOUR not in models.classifier.classes:
         return method, False  # no answer of theirs says that there is nothing to outline
-    gate = right.checkbox("no outline where the classifier is sure that there is no tumour", value=True)
+    gate = right.checkbox("no outline where there is surely no tumour", value=True)
     return method, gate
 
 

@@ -3,7 +3,6 @@
 import io
 import json
 from collections.abc import Callable, MutableMapping, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import matplotlib.pyplot  # noqa: F401 -- first: where Keras's thread is halfway through it, the figures fail
@@ -59,7 +58,7 @@ class View(NamedTuple):
     mask: np.ndarray | None  # (D, H, W) bool
     spacing_mm: tuple[float, float]  # between rows, columns
     acquired: bool  # the file's own slices, those that were answered for
-    unsure: np.ndarray  # (D,) bool, where the outline is not to be relied on
+    unsure: np.ndarray | None  # (D, H, W) bool, the part of the mask that is not to be relied on
 
 
 def scan_alone(scan: Input) -> None:
@@ -200,20 +199,17 @@ def _look(scan: Input, name: str, with_evidence: bool = False, with_mask: bool =
 
 def _views(scan: Input, found: Answer | None = None) -> list[View]:
     """Return the planes to show: the file's own first, and of a volume the other two."""
-    mask = None if found is None else found.mask
+    mask, unsure = (None, None) if found is None else (found.mask, found.unsure)
     spacing_mm = scan.volume.spacing_mm if scan.volume else (1.0, 1.0, 1.0)
     row_mm, col_mm = spacing_mm[1:] if np.isfinite(spacing_mm[1:]).all() else (1.0, 1.0)
     own = scan.volume.plane if scan.volume else ""
-    unsure = np.zeros(len(scan.levels), bool) if found is None else found.unsure
     views = [View(own, scan.levels, mask, (row_mm, col_mm), True, unsure)]
     if scan.kind == "volume" and own and np.isfinite(spacing_mm).all():
         for plane in (name for name in SIDES if name != own):
             turned = overlays.spacing_in_plane(spacing_mm, own, plane)
-            parts = (None if part is None else overlays.in_plane(part, own, plane) for part in (scan.levels, mask))
-            levels, own_mask = parts
-            assert levels is not None
-            across = np.full(len(levels), found is not None and found.unsure_outline)
-            views.append(View(plane, levels, own_mask, turned[1:], False, across))
+            seen = [None if part is None else overlays.in_plane(part, own, plane) for part in (mask, unsure)]
+            levels = overlays.in_plane(scan.levels, own, plane)
+            views.append(View(plane, levels, seen[0], turned[1:], False, seen[1]))
     return views
 
 
@@ -237,9 +233,9 @@ def _slice(view: View, look: overlays.Look, name: str, heat: Heat | None) -> Non
     mask = None if view.mask is None else view.mask[at]
     with st.spinner("Looking for the evidence") if heat else st.empty():
         found = heat(at) if heat and view.acquired else None
-    unsure = bool(view.unsure[at])
-    drawn = overlays.picture(view.levels[at], replace(look, unsure=unsure), mask, found, view.spacing_mm)
-    line = "a broken orange line, because it is unsure" if unsure else "orange"
+    unsure = None if view.unsure is None else view.unsure[at]
+    drawn = overlays.picture(view.levels[at], look, mask, found, view.spacing_mm, unsure=unsure)
+    line = "orange, broken where unsure" if unsure is not None and unsure.any() else "orange"
     words = [title if depth == 1 else f"{title} slice {at + 1} of {depth}"]
     words += [f"{int(mask.sum())} px outlined in {line}"] if mask is not None and mask.any() else []
     words += ["evidence shown from dark to bright"] if found is not None and found.any() else []

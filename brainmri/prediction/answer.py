@@ -39,8 +39,8 @@ class Answer:
     abstain: bool  # the likeliest class is not likely enough to be relied on
     method: str  # of `segmentation.methods`, or none
     gated: bool  # the mask was emptied because the classifier is sure that there is no tumour
-    unsure: np.ndarray  # (D,) bool, slices in which an outline is not to be relied on, because the classifier abstains
-    mask: np.ndarray | None  # (D, H, W) bool, on the file's own pixels; None where no method was asked for
+    mask: np.ndarray | None  # (D, H, W) bool, on the file's own pixels; None where nothing was outlined
+    unsure: np.ndarray | None  # likewise, the part of it that is there because the classifier abstains
     area_mm2: float | None  # of an image's mask, where the file states its spacing
     measures: Measures | None  # of a volume's mask
     window: tuple[float, float]  # levels to show as black and white
@@ -52,8 +52,8 @@ class Answer:
 
     @property
     def unsure_outline(self) -> bool:
-        """Whether any part of the outline lies where the classifier abstains."""
-        return self.mask is not None and bool(self.mask[self.unsure].any())
+        """Whether any part of the outline is unsure."""
+        return self.unsure is not None and bool(self.unsure.any())
 
 
 def answer(given: Path | Named | Input, models: Models, method: str = AUTO, gate: bool = True) -> Answer:
@@ -93,17 +93,13 @@ def answer(given: Path | Named | Input, models: Models, method: str = AUTO, gate
     overall = _pooled(scan, by_slice, window, no_tumour)
     label, abstain = classes[int(overall.argmax())], bool(overall.max() < models.classifier.abstain_below)
     watch.lap("classify")
-    own = _smoothed(scan, by_slice)
-    says_none = own.argmax(axis=1) == (-1 if no_tumour is None else no_tumour)
-    doubts = own.max(axis=1) < models.classifier.abstain_below
     gated = gate and label == NO_TUMOUR and not abstain and method != NONE
-    mask = None
+    mask = unsure = np.zeros(scan.levels.shape, bool) if gated else None
+    if method != NONE and not gated:
+        mask, unsure = _outlined(scan, inputs, models, method, _called_clear(scan, by_slice, models) & gate)
+        unsure = mask if abstain else unsure
     if method != NONE:
-        clear = says_none & ~doubts & gate
-        mask = np.zeros(scan.levels.shape, bool) if gated else _outlined(scan, inputs, clear, models, method)
         watch.lap("outline")
-    unsure = (says_none & doubts) | abstain
-    remarks = [remark, UNSURE if mask is not None and mask[unsure].any() else ""]
     return Answer(
         scan=scan,
         label=label,
@@ -112,8 +108,8 @@ def answer(given: Path | Named | Input, models: Models, method: str = AUTO, gate
         abstain=abstain,
         method=method,
         gated=gated,
-        unsure=unsure,
         mask=mask,
+        unsure=unsure,
         area_mm2=_area_mm2(scan, mask),
         measures=_measures(scan, mask),
         window=window,
@@ -121,7 +117,7 @@ def answer(given: Path | Named | Input, models: Models, method: str = AUTO, gate
         inputs=inputs,
         table=table,
         seconds=watch.seconds,
-        remarks=tuple(filter(None, remarks)),
+        remarks=tuple(filter(None, [remark, UNSURE if unsure is not None and unsure.any() else ""])),
     )
 
 
@@ -235,15 +231,24 @@ def _pooled(scan: Input, by_slice: np.ndarray, window: tuple[float, float], no_t
     return slice_aggregation.pooled(by_slice, slice_aggregation.tissue(pictures), scan.volume.spacing_mm[0], no_tumour)
 
 
-def _smoothed(scan: Input, by_slice: np.ndarray) -> np.ndarray:
-    """Return the probabilities (D, K) of each slice, its neighbours heard."""
-    if scan.volume is None or len(by_slice) == 1:
-        return by_slice
-    return slice_aggregation.smoothed(by_slice, scan.volume.spacing_mm[0])
+def _called_clear(scan: Input, by_slice: np.ndarray, models: Models) -> np.ndarray:
+    """Return whether each slice, its neighbours heard, is called free of a tumour: surely, and with doubts (2, D)."""
+    if scan.volume is not None and len(by_slice) > 1:
+        by_slice = slice_aggregation.smoothed(by_slice, scan.volume.spacing_mm[0])
+    classes = models.classifier.classes
+    clear = by_slice.argmax(axis=1) == (classes.index(NO_TUMOUR) if NO_TUMOUR in classes else -1)
+    doubts = by_slice.max(axis=1) < models.classifier.abstain_below
+    return np.stack([clear & ~doubts, clear & doubts])
 
 
-def _outlined(scan: Input, inputs: np.ndarray, clear: np.ndarray, models: Models, name: str) -> np.ndarray:
-    """Return the mask (D, H, W) bool on the scan's own pixels; of `clear` (D,) see `slice_aggregation.consistent`."""
+def _outlined(
+    scan: Input, inputs: np.ndarray, models: Models, name: str, called_clear: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mask (D, H, W) bool on the scan's own pixels, and which part of it is unsure.
+
+    What lies in slices alone that are surely called clear is dropped, see `slice_aggregation.consistent`; what would be
+    dropped if doubts did not count is kept, and unsure.
+    """
     method, tools = METHODS[name], models.tools
     parts = []
     for at in range(0, len(inputs), AT_ONCE):
@@ -252,10 +257,18 @@ def _outlined(scan: Input, inputs: np.ndarray, clear: np.ndarray, models: Models
     shares = np.concatenate(parts)
     if scan.volume is not None and len(shares) > 1:
         shares = slice_aggregation.smoothed(shares, scan.volume.spacing_mm[0])
-    masks = slice_aggregation.consistent(method.masks(shares, tools), clear)
+    masks = method.masks(shares, tools)
+    kept, sure = (
+        slice_aggregation.consistent(masks, free) for free in (called_clear[0], called_clear[0] | called_clear[1])
+    )
+    return _native(kept, scan, models), _native(kept & ~sure, scan, models)
+
+
+def _native(masks: np.ndarray, scan: Input, models: Models) -> np.ndarray:
+    """Return masks (D, S, S) bool on the scan's own pixels."""
     native = np.zeros(scan.levels.shape, bool)
-    for at, mask in enumerate(masks):
-        native[at] = from_square(mask, scan.levels.shape[1:], models.image_params.fit)
+    for at in np.flatnonzero(masks.any(axis=(1, 2))):
+        native[at] = from_square(masks[at], scan.levels.shape[1:], models.image_params.fit)
     return native
 
 

@@ -38,7 +38,6 @@ class Look:
     window: tuple[float, float]  # levels that are shown black and white
     outline: float = 1.0  # opacity of the outline, 0 to 1
     evidence: float = 0.6  # opacity of the strongest evidence, 0 to 1
-    unsure: bool = False  # the outline is drawn in dashes
 
 
 def picture(
@@ -48,6 +47,7 @@ def picture(
     evidence: np.ndarray | None = None,
     spacing_mm: tuple[float, float] = (1.0, 1.0),
     side_px: int = SIDE_PX,
+    unsure: np.ndarray | None = None,
 ) -> np.ndarray:
     """Draw one slice, enlarged, with pixels as tall and as wide as they are.
 
@@ -61,6 +61,8 @@ def picture(
         Between rows and between columns; only their ratio counts.
     side_px : int
         Of the larger side of the picture.
+    unsure : ndarray, shape (H, W), bool, optional
+        The part of the mask whose outline is broken.
 
     Returns
     -------
@@ -76,12 +78,16 @@ def picture(
         share = look.evidence * heat[..., None]  # the scan shows through where there is no evidence
         drawn = drawn * (1 - share) + colours * share
     if mask is not None and mask.any():
-        large = _resized(mask.astype(np.float32), height, width) >= 0.5
-        line = large & ~ndimage.binary_erosion(large, iterations=LINE_PX)
-        if look.unsure:
-            line &= _dashes(height, width)
+        line = _rim(mask, height, width)
+        if unsure is not None and unsure.any():
+            line = _rim(mask & ~unsure, height, width) | (_rim(unsure, height, width) & _dashes(height, width))
         drawn[line] = (1 - look.outline) * drawn[line] + look.outline * np.array(ORANGE, np.float32)
     return np.rint(drawn).astype(np.uint8)
+
+
+def _rim(mask: np.ndarray, height: int, width: int) -> np.ndarray:
+    large = _resized(mask.astype(np.float32), height, width) >= 0.5
+    return np.asarray(large & ~ndimage.binary_erosion(large, iterations=LINE_PX))
 
 
 def _dashes(height: int, width: int) -> np.ndarray:
@@ -161,8 +167,9 @@ def _tile(found: Answer, at: int, side: int) -> Image.Image:
     if not np.isfinite(spacing_mm).all():
         spacing_mm = (1.0, 1.0)
     mask = None if found.mask is None else found.mask[at]
-    look = Look(found.window, unsure=bool(found.unsure[at]))
-    return Image.fromarray(picture(found.scan.levels[at], look, mask, None, spacing_mm, side))
+    unsure = None if found.unsure is None else found.unsure[at]
+    drawn = picture(found.scan.levels[at], Look(found.window), mask, None, spacing_mm, side, unsure)
+    return Image.fromarray(drawn)
 
 
 def _sheet(lines: Sequence[str], tiles: Sequence[Image.Image], captions: Sequence[str]) -> Image.Image:

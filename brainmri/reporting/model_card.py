@@ -173,8 +173,8 @@ def gives_away(data: Metrics) -> list[Block]:
         "A network may have memorised scans that it was trained on. Whoever has its files can try to tell whether a "
         "scan was among them, and to draw what it learnt of a class. Neither has been tried here, and training did "
         "nothing against it.",
-        "Beside the weights the files hold the classes, how images are made, the calibration and versions; a classifier "
-        "that takes metadata also holds which values these had in training. They hold no scan, name or path.",
+        "Beside the weights the files hold the classes, how images are made, the calibration and versions; those of a "
+        "classifier that takes metadata also which values these had in training. They hold no scan, name or path.",
     ]
     if data["simulated"]:
         found.append("The scans of this run are simulated, so that there is nobody whom it could give away.")

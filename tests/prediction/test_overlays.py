@@ -38,8 +38,8 @@ def test_an_unsure_outline_is_broken_and_lies_on_the_same_rim():
     mask = np.zeros((16, 16), bool)
     mask[4:12, 4:12] = True
     whole, broken = (
-        overlays.picture(np.zeros((16, 16), np.uint8), overlays.Look(WINDOW, unsure=unsure), mask).any(axis=2)
-        for unsure in (False, True)
+        overlays.picture(np.zeros((16, 16), np.uint8), overlays.Look(WINDOW), mask, unsure=unsure).any(axis=2)
+        for unsure in (None, mask)
     )
     assert not (broken & ~whole).any()
     assert 0.4 < broken.sum() / whole.sum() < 0.6
