@@ -51,11 +51,11 @@ def brainmri(tmp_path_factory):
     packages = Path(sysconfig.get_path("purelib", vars={"base": str(place / "env")}))
     (packages / "beside.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
     (wheel,) = place.glob("*.whl")
-    python = place / "env/bin/python"
+    python = place / "env" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     run(*pip, "--python", python, "install", "--no-deps", "--no-index", "--force-reinstall", wheel, cwd=place)
     found = run(python, "-c", "import brainmri; print(brainmri.__file__)", cwd=place).stdout
     assert Path(found.strip()).is_relative_to(packages)
-    return place / "env/bin/brainmri", packages
+    return python.with_name("brainmri"), packages
 
 
 @pytest.fixture(scope="module")
