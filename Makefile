@@ -14,7 +14,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test-quick test test-all lint format bench app serve release push pull remote-check sweep verify-bits verify-lock clean
+.PHONY: help repro test-quick test test-all lint format bench app serve gpu release push pull remote-check sweep verify-bits verify-lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -26,7 +26,7 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(READY_TEST) $(READY_APP) $(READY_ALL): $(VENV)/.ready-%: requirements-%.lock $(READY)
+$(READY_TEST) $(READY_APP) $(READY_ALL) $(VENV)/.ready-gpu: $(VENV)/.ready-%: requirements-%.lock $(READY)
 	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
@@ -65,6 +65,8 @@ serve: $(READY_APP) ## serve the HTTP API on http://127.0.0.1:8000 (docs/app.md)
 
 release: $(READY) ## write an archive of the trained models for others, with their card (docs/sharing.md)
 	@brainmri release
+
+gpu: $(VENV)/.ready-gpu ## add the CUDA libraries, for an NVIDIA GPU (docs/gpu.md)
 
 push: $(READY) ## send what colleagues need to DVC's remote (REMOTE=name for another than the default)
 	brainmri push $(addprefix --remote ,$(REMOTE))

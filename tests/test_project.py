@@ -167,7 +167,14 @@ def pins(name):
 LOCKS = [path.name for path in sorted(ROOT.glob("requirements*.lock"))]
 
 
-@pytest.mark.parametrize("name", [name for name in LOCKS if name != "requirements-all.lock"])
+def test_the_lock_for_a_gpu_adds_cuda_alone():
+    more = pins("requirements-gpu.lock").items() - pins("requirements.lock").items()
+    assert more
+    assert all(name.startswith("nvidia-") for name, _ in more)
+    assert pins("requirements.lock").items() < pins("requirements-gpu.lock").items()
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-app.lock", "requirements-test.lock"])
 def test_lock_files_pin_what_they_share_alike(name):
     assert pins("requirements.lock").items() <= pins(name).items() < pins("requirements-all.lock").items()
 
