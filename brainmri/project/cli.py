@@ -199,9 +199,11 @@ def predict(args: argparse.Namespace) -> None:
     from brainmri.prediction import scan_batch
     from brainmri.prediction.trained_models import load_models
 
+    kmeans = args.method in METHODS and not METHODS[args.method].needs_unet
     with _model_folders(args) as (classifier, unet, params):
-        trained = load_models(classifier, unet, params)
-    if args.method in METHODS and not METHODS[args.method].needs_unet:
+        # A params.yaml that happens to lie here is nobody's business unless it is needed.
+        trained = load_models(classifier, unet, params if kmeans else args.params)
+    if kmeans:
         released = "the released model" if args.model else params
         print(f"note: K-means takes its params from {args.params or released or 'the package'}", file=sys.stderr)
     answered, unreadable = scan_batch.run(args.paths, trained, args.method, args.gate, args.json, args.out)

@@ -80,8 +80,10 @@ def empty(tmp_path):
 
 
 def test_it_answers_from_an_empty_folder_with_nothing_but_the_models_folders(brainmri, models, empty):
+    (empty / "elsewhere").mkdir()
+    (empty / "elsewhere/params.yaml").write_text("prepare: {split: 0.2}\n")  # of another project, and not asked for
     folders = ["--classifier", models / "models/classifier", "--unet", models / "models/unet"]
-    given = run(brainmri[0], "predict", "scan.png", "--json", *folders, cwd=empty)
+    given = run(brainmri[0], "predict", "../scan.png", "--json", *folders, cwd=empty / "elsewhere")
     assert json.loads(given.stdout)["mask"]["method"] == "unet"
     given = run(brainmri[0], "predict", "scan.png", "--json", "--method", "kmeans", *folders, cwd=empty)
     assert json.loads(given.stdout)["mask"]["method"] == "kmeans"
