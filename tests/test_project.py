@@ -2,12 +2,14 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from dvc.utils.hydra import to_hydra_overrides
 
 from brainmri.project import patients_chart, results
 
@@ -247,3 +249,20 @@ def test_git_ignores_every_cached_out_of_the_pipeline():
 )
 def test_every_stage_has_its_tests(stage):
     assert (ROOT / f"tests/stages/test_{stage}.py").exists()
+
+
+def test_every_param_of_a_documented_command_is_one_that_dvc_can_read():
+    commands = re.findall(r"dvc exp run(?:\\\n|[^`\n])*", TEXT)
+    words = [word for command in commands for word in shlex.split(command.replace("\\\n", " "), comments=True)]
+    values = [words[at + 1] for at, word in enumerate(words) if word == "-S"]
+    assert "fetch.local.classes='/home/me/archive (1).zip'" in values
+    assert len(to_hydra_overrides(values)) == len(values)
+
+
+def asked(*words: str) -> list[str]:
+    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+def test_git_changes_no_line_end():
+    told = asked("check-attr", "text", "--", *asked("ls-files"))
+    assert {line.rpartition(": ")[2] for line in told} == {"unset"}
