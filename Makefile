@@ -13,7 +13,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test-quick test test-all lint format bench app serve gpu push pull remote-check sweep verify-bits verify-lock clean
+.PHONY: help repro test-quick test test-all lint format bench app serve gpu release push pull remote-check sweep verify-bits verify-lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -61,6 +61,9 @@ app: $(READY_APP) ## open the page on http://127.0.0.1:8501 (docs/app.md)
 
 serve: $(READY_APP) ## serve the HTTP API on http://127.0.0.1:8000 (docs/app.md)
 	python -m uvicorn app.api:api --host 127.0.0.1 --port 8000 --no-server-header
+
+release: $(READY) ## write an archive of the trained models for others, with their card (docs/sharing.md)
+	@brainmri release
 
 gpu: $(VENV)/.ready-gpu ## add the CUDA libraries, for an NVIDIA GPU (docs/gpu.md)
 

@@ -8,10 +8,11 @@ import streamlit as st
 from app import batch, trained, viewer
 from app.words import plain
 from brainmri.core.errors import BrainMRIError
+from brainmri.core.labels import NO_TUMOUR
 from brainmri.prediction.answer import Answer
 from brainmri.prediction.inputs import Input
 from brainmri.prediction.trained_models import Models
-from brainmri.segmentation.methods import METHODS, NONE, usable
+from brainmri.segmentation.methods import AUTO, METHODS, NONE, chosen, usable, without_outline
 
 File = tuple[str, str, bytes]  # a key that is this content's alone within a session, the file's name, its content
 
@@ -62,8 +63,13 @@ def _models() -> Models | None:
 def _how(models: Models) -> tuple[str, bool]:
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     titles = {name: METHODS[name].title for name in usable(models.tools)} | {NONE: "no outline"}
-    method = left.radio("Outline the tumour by", list(titles), format_func=titles.__getitem__, horizontal=True)
-    gate = right.checkbox("no outline where the classifier sees no tumour", value=True)
+    first = list(titles).index(chosen(AUTO, models.tools))
+    method = left.radio("Outline the tumour by", list(titles), first, format_func=titles.__getitem__, horizontal=True)
+    if method == NONE and (remark := without_outline(AUTO, models.tools)):
+        left.markdown(plain(remark))
+    if NO_TUMOUR not in models.classifier.classes:
+        return method, False  # no answer of theirs says that there is nothing to outline
+    gate = right.checkbox("no outline where there is surely no tumour", value=True)
     return method, gate
 
 

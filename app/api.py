@@ -9,14 +9,18 @@ import os
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import anyio
 import anyio.to_thread
+import fastapi_offline
 import numpy as np
 from fastapi import FastAPI, File, Query, Request, Response, UploadFile
 from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.staticfiles import StaticFiles
 from PIL import Image
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
@@ -29,7 +33,7 @@ from brainmri.core.labels import NOT_CLINICAL
 from brainmri.prediction.answer import Answer, answer, as_dict
 from brainmri.prediction.inputs import read_one
 from brainmri.prediction.volume_masks import mask_bytes
-from brainmri.segmentation.methods import METHODS, NONE, usable
+from brainmri.segmentation.methods import AUTO, NONE, choices, usable
 
 WAITING = 32  # requests at once, at work and in line; more are turned away
 SECONDS = 30.0  # to send the next part of a request
@@ -37,9 +41,15 @@ SECONDS = 30.0  # to send the next part of a request
 T = TypeVar("T")
 Scan = Annotated[UploadFile, File(description="A picture, a DICOM or NIfTI file, or a zip with one DICOM series")]
 Way = Annotated[
-    str, Query(description="How the tumour is outlined", json_schema_extra={"enum": [*reversed(METHODS), NONE]})
+    str,
+    Query(
+        description=f"How the tumour is outlined; {AUTO}: by the U-Net where there is one, and not otherwise",
+        json_schema_extra={"enum": choices()},
+    ),
 ]
-Gate = Annotated[bool, Query(description="Whether nothing is outlined where the classifier sees no tumour")]
+Gate = Annotated[
+    bool, Query(description="Whether nothing is outlined where the classifier is sure that there is no tumour")
+]
 
 
 class Answered(BaseModel):
@@ -50,7 +60,11 @@ class Answered(BaseModel):
     class_: str = Field(alias="class", description="The likeliest class")
     probabilities: dict[str, float] = Field(description="Calibrated, by class")
     abstain: bool = Field(description="Whether the answer is not to be relied on")
-    mask: dict[str, Any] | None = Field(description="The outline: method, size in px and mm², or voxels and ml")
+    remarks: list[str] = Field(description="Sentences that belong to the answer: an outline is unsure, or not made")
+    mask: dict[str, Any] | None = Field(
+        description="The outline: method, whether it was emptied (gated) or is unsure, size in px and mm², or voxels "
+        "and ml; null where there is none"
+    )
     slice_probabilities: list[list[float]] | None = Field(None, description="Of a volume, by slice and class")
     affine: list[list[float]] | None = Field(None, description="Of a volume, indices (slice, row, column) to mm")
     scan: dict[str, Any] = Field(description="Facts of the file; none that names a person")
@@ -118,10 +132,11 @@ api = FastAPI(
     title="Brain MRI: class and tumour outline",
     description=f"{NOT_CLINICAL}. Send one scan, get its class with calibrated probabilities and the tumour's outline.",
     version="1",
-    docs_url=None,  # FastAPI's own pages load scripts from elsewhere
+    docs_url=None,  # FastAPI's own page loads its scripts from elsewhere; see `docs`
     redoc_url=None,
     lifespan=_lifetime,
 )
+api.mount("/swagger", StaticFiles(directory=Path(fastapi_offline.__file__).parent / "static"))
 api.add_middleware(Shedding, waiting=WAITING, max_bytes=limits.MAX_UPLOAD_BYTES + 2**16, seconds=SECONDS)
 
 
@@ -129,6 +144,19 @@ api.add_middleware(Shedding, waiting=WAITING, max_bytes=limits.MAX_UPLOAD_BYTES 
 def page() -> str:
     """Say in words what the OpenAPI document says."""
     return api_page.page(api.openapi())
+
+
+@api.get("/docs", include_in_schema=False)
+def docs() -> HTMLResponse:
+    """Show Swagger UI, from files of the package `fastapi-offline`; nothing comes from elsewhere or goes there."""
+    return get_swagger_ui_html(
+        openapi_url="openapi.json",
+        title=api.title,
+        swagger_js_url="swagger/swagger-ui-bundle.js",
+        swagger_css_url="swagger/swagger-ui.css",
+        swagger_favicon_url="swagger/favicon.png",
+        swagger_ui_parameters={"validatorUrl": None},
+    )
 
 
 @api.get("/health")
@@ -142,11 +170,11 @@ def ready() -> Ready:
     """Tell that the networks are loaded, and what they know."""
     _require_ready()
     models = trained()
-    return Ready(classes=models.classifier.classes, methods=[*usable(models.tools), NONE])
+    return Ready(classes=models.classifier.classes, methods=[AUTO, *usable(models.tools), NONE])
 
 
 @api.post("/predict", responses=WRONG)
-async def predict(file: Scan, method: Way = "unet", gate: Gate = True) -> Answered:
+async def predict(file: Scan, method: Way = AUTO, gate: Gate = True) -> Answered:
     """Answer for one scan."""
     data = await file.read()
     return Answered.model_validate(await _worked(lambda: as_dict(_answered(file.filename, data, method, gate))))
@@ -158,7 +186,7 @@ async def predict(file: Scan, method: Way = "unet", gate: Gate = True) -> Answer
     responses=WRONG
     | {200: {"content": {"image/png": {}, "application/gzip": {}}, "description": "PNG, of a volume NIfTI (gzip)"}},
 )
-async def mask(file: Scan, method: Way = "unet", gate: Gate = True) -> Response:
+async def mask(file: Scan, method: Way = AUTO, gate: Gate = True) -> Response:
     """Return the outline of one scan as a mask on its own pixels."""
     data = await file.read()
     return await _worked(lambda: _mask(_answered(file.filename, data, method, gate)))
@@ -174,7 +202,8 @@ def _answered(name: str | None, data: bytes, method: str, gate: bool) -> Answer:
 
 def _mask(found: Answer) -> Response:
     if found.mask is None:
-        raise HTTPException(422, "mask: the method should be one that outlines, received none")
+        said = found.remarks[0] if found.remarks else "the method should be one that outlines, received none"
+        raise HTTPException(422, f"mask: {said}")
     if found.scan.kind == "volume" and found.scan.volume is not None:
         return Response(mask_bytes(found.scan.volume, found.mask, packed=True), media_type="application/gzip")
     place = io.BytesIO()

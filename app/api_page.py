@@ -13,7 +13,9 @@ def page(document: dict[str, Any]) -> str:
         Heading(info["title"], 1),
         Text(f"{NOT_CLINICAL}.", strong=True),
         Text(info["description"]),
-        Text("For programs: `/openapi.json`. By hand: `curl -F file=@scan.png 'http://127.0.0.1:8000/predict'`"),
+        Text(
+            "To try it in a browser: `/docs`. For programs: `/openapi.json`. By hand: `curl -F file=@scan.png 'http://127.0.0.1:8000/predict'`"
+        ),
     ]
     for path, operations in document["paths"].items():
         for method, operation in operations.items():

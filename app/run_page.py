@@ -21,6 +21,14 @@ from brainmri.reporting import card_data, card_scores, external_sets, model_card
 from brainmri.segmentation.methods import METHODS
 
 METRICS = ("data", "probe", "classify", "segment")
+CASE_COLUMNS = {
+    "image_id": "Image (pseudonym)",
+    "label": "Class",
+    "dice": "Dice",
+    "hd95": "HD95, px",
+    "truth_px": "True area, px",
+    "area_px": "Outlined area, px",
+}
 COMMITS = 20  # of the history, to choose from
 WORKSPACE = "workspace"
 _comparing = threading.Lock()  # DVC opens a project for one at a time
@@ -102,8 +110,7 @@ def _cases(place: Path) -> None:
     chosen = own.iloc[names.index(st.selectbox("Test image, the worst first", names))]
     st.image(_outlined(place, method, str(chosen["image_id"])), alt="The slice with both outlines", output_format="PNG")
     st.caption("Prediction in orange, truth in blue, on the grid that the network sees. Not for clinical use.")
-    shown = ["image_id", "label", "dice", "hd95", "truth_px", "area_px"]
-    table = own[shown].round({"dice": 3, "hd95": 1})
+    table = own[list(CASE_COLUMNS)].round({"dice": 3, "hd95": 1}).rename(columns=CASE_COLUMNS)
     st.dataframe(table, hide_index=True, height=320, alt="Scores of each image, the worst first")
 
 

@@ -38,11 +38,11 @@ def show() -> None:
 
 def _uploads() -> "list[File]":
     files = st.file_uploader(
-        "Scans to answer for, one or many",
+        "Drop scans here, one or many, or choose them: JPEG, PNG, TIFF, BMP, WebP, DICOM, NIfTI, a zip or tar of these",
         accept_multiple_files=True,
         max_upload_size=MAX_UPLOAD_MB,
-        help="JPEG, PNG, TIFF, DICOM, NIfTI; a zip or tar of these, such as a DICOM series. Nothing is sent from the "
-        "machine that this page runs on, and nothing is kept: what you bring is gone when you close the page.",
+        help="A DICOM series is brought as a zip, or as all its files at once. Nothing is sent from the machine that "
+        "this page runs on, and nothing is kept: what you bring is gone when you close the page.",
     )
     return [(file.file_id, file.name, file.getvalue()) for file in files]
 

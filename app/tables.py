@@ -7,12 +7,13 @@ from brainmri.reporting.documents import Table, html_table
 # Cells stay in one line each, so that numbers can be compared, but for the rows' headings, which would fill a phone.
 # Colours follow the theme.
 STYLE = """\
-.scroll { overflow-x: auto; }
+.scroll { overflow: auto; max-height: 32rem; }
 .scroll:focus-visible { outline: 2px solid currentColor; }
 .scroll table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; }
-.scroll :is(td, th) { padding: .3rem .7rem; text-align: left; white-space: nowrap;
+.scroll :is(td, th) { padding: .3rem .5rem; text-align: left; white-space: nowrap;
   border-bottom: 1px solid color-mix(in srgb, currentColor 25%, transparent); }
 .scroll caption { text-align: left; font-weight: 600; padding-bottom: .3rem; }
+.scroll thead th { white-space: normal; vertical-align: bottom; }
 .scroll tbody th { white-space: normal; min-width: 8rem; }
 """
 

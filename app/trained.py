@@ -48,5 +48,7 @@ def _trained(folder: Path) -> "Models":
     # Here and not at the top: a page that waits for these imports is no page for seconds.
     from brainmri.prediction.trained_models import load_models
 
-    unet = folder / "models/unet"
-    return load_models(folder / "models/classifier", unet if unet.exists() else None, folder / "params.yaml")
+    unet, params = folder / "models/unet", folder / "params.yaml"
+    return load_models(
+        folder / "models/classifier", unet if unet.exists() else None, params if params.exists() else None
+    )

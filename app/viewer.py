@@ -20,6 +20,7 @@ from brainmri.prediction.inputs import Input
 from brainmri.prediction.trained_models import Models
 from brainmri.reporting.documents import Table
 from brainmri.reporting.figures import COLOURS
+from brainmri.segmentation.methods import METHODS
 
 # How a plane is seen, as `slicing` turns it.
 SIDES = {
@@ -43,6 +44,7 @@ FACTS = {
 }
 # Of the charts' colours those with a contrast of 3 to 1 and more on white and on the dark page (WCAG 1.4.11).
 LINES = [COLOURS[at] for at in (0, 5, 2, 3)]
+COLUMNS = [2, 3]  # the answer and the scan; on a phone they stand below each other, the answer first
 DASHES = [[1, 0], [6, 2], [3, 2], [8, 2, 2, 2]]  # px drawn and left out; shorter ones blur to a pale line
 
 Heat = Callable[[int], np.ndarray]  # slice to its map of evidence
@@ -56,28 +58,29 @@ class View(NamedTuple):
     mask: np.ndarray | None  # (D, H, W) bool
     spacing_mm: tuple[float, float]  # between rows, columns
     acquired: bool  # the file's own slices, those that were answered for
+    unsure: np.ndarray | None  # (D, H, W) bool, the part of the mask that is not to be relied on
 
 
 def scan_alone(scan: Input) -> None:
     """Show a scan for which there is no model to answer."""
-    left, right = st.columns([3, 2], gap="large")
+    left, right = st.columns(COLUMNS, gap="large")
     with left:
+        _metadata({"mode": scan.mode, "slices": len(scan.levels)})
+    with right:
         place = st.container()
         look = _look(scan, scan.name)
         with place:
-            _slices(scan, None, look, scan.name, None)
-    with right:
-        _metadata({"mode": scan.mode, "slices": len(scan.levels)})
+            _slices(_views(scan), look, scan.name, None)
 
 
 def waiting(scan: Input) -> None:
     """Show the middle of a scan while its answer is on its way."""
-    own = _views(scan, None)[0]
+    own = _views(scan)[0]
     look = overlays.Look(display_window(scan))
     drawn = overlays.picture(own.levels[len(own.levels) // 2], look, spacing_mm=own.spacing_mm)
-    left, right = st.columns([3, 2], gap="large")
-    left.image(drawn, alt="The scan, before it is answered for", width="stretch", output_format="PNG")
-    right.info("Answering")
+    left, right = st.columns(COLUMNS, gap="large")
+    left.info("Answering")
+    right.image(drawn, alt="The scan, before it is answered for", width="stretch", output_format="PNG")
 
 
 def answer(found: Answer, models: Models, memory: MutableMapping[batch.Key, Any], key: str) -> None:
@@ -91,13 +94,13 @@ def answer(found: Answer, models: Models, memory: MutableMapping[batch.Key, Any]
         Of the file that the scan came in.
     """
     name = f"{key} {found.scan.name}"
-    left, right = st.columns([3, 2], gap="large")
-    with right:
+    left, right = st.columns(COLUMNS, gap="large")
+    with left:
         _verdict(found, models)
         _along(found)
         _take_away(found)
         _metadata(found.facts)
-    with left:
+    with right:
         place = st.container()  # the picture stands above what changes it
         label = _evidence_for(found, name)
         look = _look(found.scan, name, label is not None, found.mask is not None)
@@ -106,24 +109,32 @@ def answer(found: Answer, models: Models, memory: MutableMapping[batch.Key, Any]
             return batch.remembered(memory, (key, found.scan.name, label, at), evidence, found, models, label, at)
 
         with place:
-            _slices(found.scan, found.mask, look, name, heat if label is not None else None)
+            _slices(_views(found.scan, found), look, name, heat if label is not None else None)
 
 
 def table(outcomes: Sequence[Answer | batch.Failed], classes: list[str]) -> None:
-    """Show the answers of many scans as a table that can be downloaded."""
+    """Show the answers of many scans as a table; one with more columns can be downloaded."""
+    st.header(f"{len(outcomes)} scans")
+    headings = ["Scan", "Answer", *classes, "Tumour outlined", "Outlined by"]
+    tables.show(Table("Answers, and the probability of each class", headings, [_row(one, classes) for one in outcomes]))
     rows = [
         scan_batch.row(as_dict(one) if isinstance(one, Answer) else {"name": one.name, "error": one.reason}, classes)
         for one in outcomes
     ]
     columns = [name for name in scan_batch.columns(classes) if name not in ("mask", "overlay", "note")]
     found = pd.DataFrame(rows, columns=columns)
-    st.header(f"{len(found)} scans")
-    height = min(420, 38 + 36 * len(found))
-    st.dataframe(found.dropna(axis="columns", how="all"), hide_index=True, height=height, alt="Answers for each scan")
     written = found.assign(note=NOT_CLINICAL, name=[_inert(name) for name in found["name"]])
     st.download_button(
         "Download the table (CSV)", written.to_csv(index=False), "answers.csv", "text/csv", on_click="ignore"
     )
+
+
+def _row(one: Answer | batch.Failed, classes: list[str]) -> list[str]:
+    if isinstance(one, batch.Failed):
+        return [one.name, f"none: {one.reason}", *[""] * (len(classes) + 2)]
+    said = one.label + (", abstains" if one.abstain else "")
+    method = "" if one.mask is None else METHODS[one.method].title
+    return [one.scan.name, said, *(f"{one.probabilities[name]:.3f}" for name in classes), overlays.extent(one), method]
 
 
 def _evidence_for(found: Answer, name: str) -> str | None:
@@ -146,6 +157,8 @@ def _verdict(found: Answer, models: Models) -> None:
     for name, share in found.probabilities.items():
         st.progress(min(1.0, share), f"{plain(name)}: {share:.3f}")
     st.markdown(f"**Tumour outlined**: {_size(found)}")
+    for remark in found.remarks:
+        st.markdown(plain(remark))
     st.caption(f"Calibrated probabilities. Answered in {sum(found.seconds.values()):.2f} s. Not for clinical use.")
 
 
@@ -153,7 +166,7 @@ def _size(found: Answer) -> str:
     if found.mask is None:
         return "not asked for"
     if found.gated:
-        return "none, because the classifier sees no tumour"
+        return "none, because the classifier is sure that there is no tumour"
     if not found.mask.any():
         return "none"
     if found.measures is not None:
@@ -184,25 +197,24 @@ def _look(scan: Input, name: str, with_evidence: bool = False, with_mask: bool =
     return overlays.Look(window, outline, shade)
 
 
-def _views(scan: Input, mask: np.ndarray | None) -> list[View]:
+def _views(scan: Input, found: Answer | None = None) -> list[View]:
     """Return the planes to show: the file's own first, and of a volume the other two."""
+    mask, unsure = (None, None) if found is None else (found.mask, found.unsure)
     spacing_mm = scan.volume.spacing_mm if scan.volume else (1.0, 1.0, 1.0)
     row_mm, col_mm = spacing_mm[1:] if np.isfinite(spacing_mm[1:]).all() else (1.0, 1.0)
     own = scan.volume.plane if scan.volume else ""
-    views = [View(own, scan.levels, mask, (row_mm, col_mm), True)]
+    views = [View(own, scan.levels, mask, (row_mm, col_mm), True, unsure)]
     if scan.kind == "volume" and own and np.isfinite(spacing_mm).all():
         for plane in (name for name in SIDES if name != own):
             turned = overlays.spacing_in_plane(spacing_mm, own, plane)
-            parts = (None if part is None else overlays.in_plane(part, own, plane) for part in (scan.levels, mask))
-            levels, own_mask = parts
-            assert levels is not None
-            views.append(View(plane, levels, own_mask, turned[1:], False))
+            seen = [None if part is None else overlays.in_plane(part, own, plane) for part in (mask, unsure)]
+            levels = overlays.in_plane(scan.levels, own, plane)
+            views.append(View(plane, levels, seen[0], turned[1:], False, seen[1]))
     return views
 
 
-def _slices(scan: Input, mask: np.ndarray | None, look: overlays.Look, name: str, heat: Heat | None) -> None:
+def _slices(views: Sequence[View], look: overlays.Look, name: str, heat: Heat | None) -> None:
     """Show a slice of each plane, each with a slider where there are several."""
-    views = _views(scan, mask)
     own, others = views[0], views[1:]
     _slice(own, look, name, heat)
     if others:
@@ -221,9 +233,11 @@ def _slice(view: View, look: overlays.Look, name: str, heat: Heat | None) -> Non
     mask = None if view.mask is None else view.mask[at]
     with st.spinner("Looking for the evidence") if heat else st.empty():
         found = heat(at) if heat and view.acquired else None
-    drawn = overlays.picture(view.levels[at], look, mask, found, view.spacing_mm)
+    unsure = None if view.unsure is None else view.unsure[at]
+    drawn = overlays.picture(view.levels[at], look, mask, found, view.spacing_mm, unsure=unsure)
+    line = "orange, broken where unsure" if unsure is not None and unsure.any() else "orange"
     words = [title if depth == 1 else f"{title} slice {at + 1} of {depth}"]
-    words += [f"{int(mask.sum())} px outlined in orange"] if mask is not None and mask.any() else []
+    words += [f"{int(mask.sum())} px outlined in {line}"] if mask is not None and mask.any() else []
     words += ["evidence shown from dark to bright"] if found is not None and found.any() else []
     words += [SIDES[view.plane]] if view.plane else []
     text = "; ".join(words)

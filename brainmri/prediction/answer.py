@@ -22,8 +22,9 @@ from brainmri.prediction.volume_masks import Measures
 from brainmri.preprocessing.images import ImageParams
 from brainmri.preprocessing.native import from_square, levels_from_square
 from brainmri.preprocessing.scans import scan_of
-from brainmri.segmentation.methods import METHODS, NONE, require_method
+from brainmri.segmentation.methods import AUTO, METHODS, NONE, chosen, without_outline
 
+UNSURE = "The outline is unsure: the classifier abstains, and cannot tell whether there is a tumour of a kind it knows."
 AT_ONCE = 64  # slices that the networks get, so that memory stays flat
 
 
@@ -37,8 +38,9 @@ class Answer:
     slice_probabilities: np.ndarray  # (D, K) float32, calibrated, each slice by itself
     abstain: bool  # the likeliest class is not likely enough to be relied on
     method: str  # of `segmentation.methods`, or none
-    gated: bool  # the mask was emptied because the classifier sees no tumour
-    mask: np.ndarray | None  # (D, H, W) bool, on the file's own pixels; None where no method was asked for
+    gated: bool  # the mask was emptied because the classifier is sure that there is no tumour
+    mask: np.ndarray | None  # (D, H, W) bool, on the file's own pixels; None where nothing was outlined
+    unsure: np.ndarray | None  # likewise, the part of it that is there because the classifier abstains
     area_mm2: float | None  # of an image's mask, where the file states its spacing
     measures: Measures | None  # of a volume's mask
     window: tuple[float, float]  # levels to show as black and white
@@ -46,9 +48,15 @@ class Answer:
     inputs: np.ndarray  # (D, S, S, C) uint8, what the networks saw
     table: pd.DataFrame  # D rows, the columns of the index that a classifier may take
     seconds: dict[str, float] = field(default_factory=dict)  # by step
+    remarks: tuple[str, ...] = ()  # sentences that belong to the answer
+
+    @property
+    def unsure_outline(self) -> bool:
+        """Whether any part of the outline is unsure."""
+        return self.unsure is not None and bool(self.unsure.any())
 
 
-def answer(given: Path | Named | Input, models: Models, method: str = "unet", gate: bool = True) -> Answer:
+def answer(given: Path | Named | Input, models: Models, method: str = AUTO, gate: bool = True) -> Answer:
     """Answer for one scan: a picture, a NIfTI file, a DICOM file or series; in a folder or archive or by itself.
 
     The slices of a volume are classified and outlined one by one; `slice_aggregation` makes them agree. The volume's
@@ -61,18 +69,19 @@ def answer(given: Path | Named | Input, models: Models, method: str = "unet", ga
     models : Models
         May be shared between threads.
     method : str
-        How the tumour is outlined: one of `segmentation.methods`, or "none".
+        How the tumour is outlined: one of `segmentation.methods.choices`.
     gate : bool
-        Whether the mask is emptied where the classifier sees no tumour; of a volume in parts, see `slice_aggregation`.
+        Whether the mask is emptied where the classifier sees no tumour and does not abstain; of a volume in parts, see
+        `slice_aggregation`.
 
     Raises
     ------
     InputError
         If it cannot be read, or holds none or several scans.
-    ParamsError, ArtifactError
+    ParamsError
         For an unknown method, or the U-Net where there is none.
     """
-    require_method(method, models.tools)
+    remark, method = without_outline(method, models.tools), chosen(method, models.tools)
     watch = _Watch()
     scan = given if isinstance(given, Input) else read_one(given)
     watch.lap("read")
@@ -82,23 +91,25 @@ def answer(given: Path | Named | Input, models: Models, method: str = "unet", ga
     classes, window = models.classifier.classes, display_window(scan)
     no_tumour = classes.index(NO_TUMOUR) if NO_TUMOUR in classes else None
     overall = _pooled(scan, by_slice, window, no_tumour)
-    label = classes[int(overall.argmax())]
+    label, abstain = classes[int(overall.argmax())], bool(overall.max() < models.classifier.abstain_below)
     watch.lap("classify")
-    gated = gate and label == NO_TUMOUR and method != NONE
-    mask = None
+    gated = gate and label == NO_TUMOUR and not abstain and method != NONE
+    mask = unsure = np.zeros(scan.levels.shape, bool) if gated else None
+    if method != NONE and not gated:
+        mask, unsure = _outlined(scan, inputs, models, method, _called_clear(scan, by_slice, models) & gate)
+        unsure = mask if abstain else unsure
     if method != NONE:
-        clear = _clear(scan, by_slice, no_tumour) if gate else np.zeros(len(by_slice), bool)
-        mask = np.zeros(scan.levels.shape, bool) if gated else _outlined(scan, inputs, clear, models, method)
         watch.lap("outline")
     return Answer(
         scan=scan,
         label=label,
         probabilities={name: float(share) for name, share in zip(classes, overall, strict=True)},
         slice_probabilities=by_slice,
-        abstain=bool(overall.max() < models.classifier.abstain_below),
+        abstain=abstain,
         method=method,
         gated=gated,
         mask=mask,
+        unsure=unsure,
         area_mm2=_area_mm2(scan, mask),
         measures=_measures(scan, mask),
         window=window,
@@ -106,6 +117,7 @@ def answer(given: Path | Named | Input, models: Models, method: str = "unet", ga
         inputs=inputs,
         table=table,
         seconds=watch.seconds,
+        remarks=tuple(filter(None, [remark, UNSURE if unsure is not None and unsure.any() else ""])),
     )
 
 
@@ -153,7 +165,7 @@ def as_dict(found: Answer) -> dict[str, Any]:
     """Return an answer ready for JSON; unknown numbers are None. Masks and levels are left out."""
     mask: dict[str, Any] | None = None
     if found.mask is not None:
-        mask = {"method": found.method, "gated": found.gated}
+        mask = {"method": found.method, "gated": found.gated, "unsure": found.unsure_outline}
         if found.measures is None:
             mask |= {"pixels": int(found.mask.sum()), "area_mm2": found.area_mm2}
         else:
@@ -176,6 +188,7 @@ def as_dict(found: Answer) -> dict[str, Any]:
         "class": found.label,
         "probabilities": {name: round(share, 6) for name, share in found.probabilities.items()},
         "abstain": found.abstain,
+        "remarks": list(found.remarks),
         "mask": mask,
         **volume,
         "scan": found.facts,
@@ -218,15 +231,24 @@ def _pooled(scan: Input, by_slice: np.ndarray, window: tuple[float, float], no_t
     return slice_aggregation.pooled(by_slice, slice_aggregation.tissue(pictures), scan.volume.spacing_mm[0], no_tumour)
 
 
-def _clear(scan: Input, by_slice: np.ndarray, no_tumour: int | None) -> np.ndarray:
-    """Return for each slice (D,) whether it is called free of tumour, its neighbours heard."""
+def _called_clear(scan: Input, by_slice: np.ndarray, models: Models) -> np.ndarray:
+    """Return whether each slice, its neighbours heard, is called free of a tumour: surely, and with doubts (2, D)."""
     if scan.volume is not None and len(by_slice) > 1:
         by_slice = slice_aggregation.smoothed(by_slice, scan.volume.spacing_mm[0])
-    return np.asarray(by_slice.argmax(axis=1) == (-1 if no_tumour is None else no_tumour))
+    classes = models.classifier.classes
+    clear = by_slice.argmax(axis=1) == (classes.index(NO_TUMOUR) if NO_TUMOUR in classes else -1)
+    doubts = by_slice.max(axis=1) < models.classifier.abstain_below
+    return np.stack([clear & ~doubts, clear & doubts])
 
 
-def _outlined(scan: Input, inputs: np.ndarray, clear: np.ndarray, models: Models, name: str) -> np.ndarray:
-    """Return the mask (D, H, W) bool on the scan's own pixels; of `clear` (D,) see `slice_aggregation.consistent`."""
+def _outlined(
+    scan: Input, inputs: np.ndarray, models: Models, name: str, called_clear: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mask (D, H, W) bool on the scan's own pixels, and which part of it is unsure.
+
+    What lies in slices alone that are surely called clear is dropped, see `slice_aggregation.consistent`; what would be
+    dropped if doubts did not count is kept, and unsure.
+    """
     method, tools = METHODS[name], models.tools
     parts = []
     for at in range(0, len(inputs), AT_ONCE):
@@ -235,10 +257,18 @@ def _outlined(scan: Input, inputs: np.ndarray, clear: np.ndarray, models: Models
     shares = np.concatenate(parts)
     if scan.volume is not None and len(shares) > 1:
         shares = slice_aggregation.smoothed(shares, scan.volume.spacing_mm[0])
-    masks = slice_aggregation.consistent(method.masks(shares, tools), clear)
+    masks = method.masks(shares, tools)
+    kept, sure = (
+        slice_aggregation.consistent(masks, free) for free in (called_clear[0], called_clear[0] | called_clear[1])
+    )
+    return _native(kept, scan, models), _native(kept & ~sure, scan, models)
+
+
+def _native(masks: np.ndarray, scan: Input, models: Models) -> np.ndarray:
+    """Return masks (D, S, S) bool on the scan's own pixels."""
     native = np.zeros(scan.levels.shape, bool)
-    for at, mask in enumerate(masks):
-        native[at] = from_square(mask, scan.levels.shape[1:], models.image_params.fit)
+    for at in np.flatnonzero(masks.any(axis=(1, 2))):
+        native[at] = from_square(masks[at], scan.levels.shape[1:], models.image_params.fit)
     return native
 
 

@@ -23,6 +23,7 @@ from brainmri.sources.slicing import SHOWN
 ORANGE = (255, 176, 0)  # told apart from grey with any colour vision
 SIDE_PX = 640  # of the larger side of a picture
 LINE_PX = 2
+DASH_PX = 6  # as long as the gaps between
 IMAGE_SIDE, SLICE_SIDE = 640, 320  # px, the longer side
 SLICES, COLUMNS = 6, 3  # of a volume's picture
 LETTER, GAP = 15, 8  # px
@@ -46,6 +47,7 @@ def picture(
     evidence: np.ndarray | None = None,
     spacing_mm: tuple[float, float] = (1.0, 1.0),
     side_px: int = SIDE_PX,
+    unsure: np.ndarray | None = None,
 ) -> np.ndarray:
     """Draw one slice, enlarged, with pixels as tall and as wide as they are.
 
@@ -59,6 +61,8 @@ def picture(
         Between rows and between columns; only their ratio counts.
     side_px : int
         Of the larger side of the picture.
+    unsure : ndarray, shape (H, W), bool, optional
+        The part of the mask whose outline is broken.
 
     Returns
     -------
@@ -74,10 +78,22 @@ def picture(
         share = look.evidence * heat[..., None]  # the scan shows through where there is no evidence
         drawn = drawn * (1 - share) + colours * share
     if mask is not None and mask.any():
-        large = _resized(mask.astype(np.float32), height, width) >= 0.5
-        line = large & ~ndimage.binary_erosion(large, iterations=LINE_PX)
+        line = _rim(mask, height, width)
+        if unsure is not None and unsure.any():
+            line = _rim(mask & ~unsure, height, width) | (_rim(unsure, height, width) & _dashes(height, width))
         drawn[line] = (1 - look.outline) * drawn[line] + look.outline * np.array(ORANGE, np.float32)
     return np.rint(drawn).astype(np.uint8)
+
+
+def _rim(mask: np.ndarray, height: int, width: int) -> np.ndarray:
+    large = _resized(mask.astype(np.float32), height, width) >= 0.5
+    return np.asarray(large & ~ndimage.binary_erosion(large, iterations=LINE_PX))
+
+
+def _dashes(height: int, width: int) -> np.ndarray:
+    """Return where a line in any direction is drawn (height, width), bool: every second square of a chessboard."""
+    rows, columns = np.ogrid[:height, :width]
+    return np.asarray((rows // DASH_PX + columns // DASH_PX) % 2 == 0)
 
 
 def in_plane(volume: np.ndarray, own: str, plane: str) -> np.ndarray:
@@ -125,16 +141,17 @@ def summary(found: Answer) -> str:
 
 
 def extent(found: Answer) -> str:
-    """Return how large the outlined tumour is, with its unit; px where the file states no spacing."""
+    """Return how large the outlined tumour is, in px where the file states no spacing, and whether it is unsure."""
     if found.mask is None:
         return ""
     if found.gated:
         return "none, gated"
     if not found.mask.any():
         return "none"
+    unsure = ", unsure" if found.unsure_outline else ""
     if found.measures is not None:
-        return f"{found.measures.volume_ml:.2f} ml"
-    return f"{found.mask.sum()} px" if found.area_mm2 is None else f"{found.area_mm2:.1f} mm²"
+        return f"{found.measures.volume_ml:.2f} ml{unsure}"
+    return f"{found.mask.sum()} px{unsure}" if found.area_mm2 is None else f"{found.area_mm2:.1f} mm²{unsure}"
 
 
 def _slice_caption(found: Answer, at: int) -> str:
@@ -150,7 +167,9 @@ def _tile(found: Answer, at: int, side: int) -> Image.Image:
     if not np.isfinite(spacing_mm).all():
         spacing_mm = (1.0, 1.0)
     mask = None if found.mask is None else found.mask[at]
-    return Image.fromarray(picture(found.scan.levels[at], Look(found.window), mask, None, spacing_mm, side))
+    unsure = None if found.unsure is None else found.unsure[at]
+    drawn = picture(found.scan.levels[at], Look(found.window), mask, None, spacing_mm, side, unsure)
+    return Image.fromarray(drawn)
 
 
 def _sheet(lines: Sequence[str], tiles: Sequence[Image.Image], captions: Sequence[str]) -> Image.Image:

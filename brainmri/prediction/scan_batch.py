@@ -19,13 +19,13 @@ from tqdm import tqdm
 
 from brainmri.core.errors import InputError
 from brainmri.core.files import new_directory, write_table
-from brainmri.core.labels import NOT_CLINICAL
+from brainmri.core.labels import NO_TUMOUR, NOT_CLINICAL
 from brainmri.prediction.answer import Answer, answer, as_dict
 from brainmri.prediction.inputs import RESULTS, Input, opened
 from brainmri.prediction.overlays import extent, overlay
 from brainmri.prediction.trained_models import Models
 from brainmri.prediction.volume_masks import write_mask
-from brainmri.segmentation.methods import NONE, require_method
+from brainmri.segmentation.methods import NONE, chosen, without_outline
 
 LONGEST = 120  # letters of a written file's name, without its ending
 
@@ -48,7 +48,9 @@ def run(
     -------
     answered, unreadable : int
     """
-    require_method(method, models.tools)
+    remark, method = without_outline(method, models.tools), chosen(method, models.tools)
+    if remark:  # once, and not with every answer
+        tqdm.write(f"note: {remark}", file=sys.stderr)
     counts = {True: 0, False: 0}
     print_line = _json_line if as_json else _table_line
     if not as_json:
@@ -65,7 +67,8 @@ def run(
                         _say(json.dumps({"name": outcome[0], "error": outcome[1], "note": NOT_CLINICAL}))
                 keep(outcome)
     if not as_json:
-        gated = "" if method == NONE or not gate else ", none where the classifier sees no tumour"
+        gates = gate and method != NONE and NO_TUMOUR in models.classifier.classes
+        gated = ", none where the classifier is sure that there is no tumour" if gates else ""
         _say(f"{counts[True]} answered, {counts[False]} not. Outlines: {method}{gated}. {NOT_CLINICAL}.")
     return counts[True], counts[False]
 
@@ -186,7 +189,7 @@ def _write_png(mask: np.ndarray, path: Path) -> None:
 def columns(classes: list[str]) -> list[str]:
     """Return the columns of a table of results."""
     return [
-        *("name", "kind", "class", *(f"p_{name}" for name in classes), "abstain", "method", "gated"),
+        *("name", "kind", "class", *(f"p_{name}" for name in classes), "abstain", "method", "gated", "unsure"),
         *("pixels", "area_mm2", "voxels", "volume_ml", "largest_diameter_mm"),
         *("centroid_x_mm", "centroid_y_mm", "centroid_z_mm", "mask", "overlay", "error", "note"),
     ]
@@ -201,18 +204,18 @@ def row(line: dict[str, Any], classes: list[str]) -> dict[str, Any]:
         zip(("centroid_x_mm", "centroid_y_mm", "centroid_z_mm"), mask.get("centroid_mm") or (), strict=False)
     )
     shares = {f"p_{name}": line["probabilities"][name] for name in classes}
-    return line | shares | {"method": None, "gated": None} | mask | centroid | line.get("files", {})
+    return line | shares | {"method": None, "gated": None, "unsure": None} | mask | centroid | line.get("files", {})
 
 
 def _header(classes: list[str]) -> str:
-    return f"{'class':12}{'':9}{''.join(f'{name:>12}' for name in classes)}{'tumour':>14}{'seconds':>9}  scan"
+    return f"{'class':12}{'':9}{''.join(f'{name:>12}' for name in classes)}{'tumour':>18}{'seconds':>9}  scan"
 
 
 def _table_line(found: Answer) -> None:
     shares = "".join(f"{share:12.3f}" for share in found.probabilities.values())
     abstains = "abstains" if found.abstain else ""
     spent = sum(found.seconds.values())
-    _say(f"{found.label:12}{abstains:9}{shares}{extent(found):>14}{spent:9.2f}  {found.scan.name}")
+    _say(f"{found.label:12}{abstains:9}{shares}{extent(found):>18}{spent:9.2f}  {found.scan.name}")
 
 
 def _json_line(found: Answer) -> None:

@@ -24,7 +24,10 @@ class Models:
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
 
-def load_models(classifier: Path, unet: Path | None, params: Path = Path("params.yaml")) -> Models:
+DEFAULTS = Path(__file__).with_name("methods.yaml")  # of the K-means methods; it travels in the wheel
+
+
+def load_models(classifier: Path, unet: Path | None, params: Path | None = None) -> Models:
     """Load what answers; it takes seconds, most of them TensorFlow's.
 
     Parameters
@@ -33,9 +36,9 @@ def load_models(classifier: Path, unet: Path | None, params: Path = Path("params
         Folder that train wrote, such as `models/classifier`.
     unet : Path or None
         Folder that train_unet wrote; without, or where training was skipped for want of masks, there is no U-Net.
-    params : Path
-        YAML file whose `segment.kmeans` and `segment.kmeans_brain` the K-means methods use. How images are made is
-        never read from it: that was settled when the networks were trained.
+    params : Path, optional
+        YAML file whose `segment.kmeans` and `segment.kmeans_brain` the K-means methods use; by default the package's
+        own. How images are made is never read from it: that was settled when the networks were trained.
 
     Raises
     ------
@@ -48,7 +51,7 @@ def load_models(classifier: Path, unet: Path | None, params: Path = Path("params
     from brainmri.models.classifier import load_classifier
     from brainmri.models.unet import load_unet
 
-    own = _method_params(params)
+    own = _method_params(DEFAULTS if params is None else params)
     own_classifier, own_unet = load_classifier(classifier), load_unet(unet) if unet else None
     if own_unet is not None and own_unet.image_params != own_classifier.image_params:
         raise ArtifactError(

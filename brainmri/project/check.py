@@ -31,7 +31,7 @@ T = TypeVar("T")
 LISTED = 10  # of each kind of finding, in the text; JSON has them all
 
 
-def check(paths: Sequence[Path], params: Path) -> dict[str, Any]:
+def check(paths: Sequence[Path], params: Path, root: Path = Path()) -> dict[str, Any]:
     """Look at one set of each kind: classes and masks in one of the known layouts, a manifest CSV.
 
     Parameters
@@ -41,6 +41,8 @@ def check(paths: Sequence[Path], params: Path) -> dict[str, Any]:
     params : Path
         YAML file whose section `preprocess` says how images are made and what counts as twins, and `fetch` the channel
         and whose images they are, where it names a table of patients.
+    root : Path
+        The project's folder, in which that table is looked for, as a run looks for it.
 
     Returns
     -------
@@ -56,7 +58,7 @@ def check(paths: Sequence[Path], params: Path) -> dict[str, Any]:
         If a set's layout is not known, or two sets are of one kind.
     """
     settings = load(params, "preprocess", preprocess.Params)
-    section = _fetch_params(paths, params)
+    section = _fetch_params(paths, params, root)
     refused: list[str] = []
     unreadable: list[dict[str, str]] = []
     result: dict[str, Any] = {"refused": refused, "unreadable": unreadable, "note": NOT_CLINICAL}
@@ -88,7 +90,7 @@ def check(paths: Sequence[Path], params: Path) -> dict[str, Any]:
     return result
 
 
-def _fetch_params(paths: Sequence[Path], params: Path) -> fetch.Params:
+def _fetch_params(paths: Sequence[Path], params: Path, root: Path) -> fetch.Params:
     kinds = [_kind(path) for path in paths]
     if len(set(kinds)) < len(kinds):
         raise InputError(f"check: one set of each kind should be named, received {', '.join(kinds)}; check them apart")
@@ -96,8 +98,8 @@ def _fetch_params(paths: Sequence[Path], params: Path) -> fetch.Params:
     places = dict.fromkeys(fetch.LocalParams.model_fields) | {
         kind: str(path) for kind, path in zip(kinds, paths, strict=True)
     }
-    if "manifest" not in kinds:
-        places["patients"] = section.local.patients
+    if "manifest" not in kinds and section.local.patients is not None:
+        places["patients"] = str(root / section.local.patients)
     return section.model_copy(update={"source": "local", "local": fetch.LocalParams(**places), "external": {}})
 
 

@@ -3,7 +3,9 @@
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -13,9 +15,9 @@ from brainmri.core.files import read_json
 from brainmri.core.labels import NOT_CLINICAL
 from brainmri.core.params import Section, read_yaml
 from brainmri.project import lock, reproducibility, results
-from brainmri.segmentation.methods import METHODS, NONE, needs_unet
+from brainmri.segmentation.methods import AUTO, METHODS, NONE, choices
 
-METHOD = "unet"  # of outlining, where none is asked for
+PARAMS_HELP = "file of params (default: the project's params.yaml)"
 
 
 def models() -> dict[str, type[Section]]:
@@ -213,10 +215,61 @@ def predict(args: argparse.Namespace) -> None:
     from brainmri.prediction import scan_batch
     from brainmri.prediction.trained_models import load_models
 
-    trained = load_models(args.classifier, args.unet if needs_unet(args.method) else None, args.params)
+    kmeans = args.method in METHODS and not METHODS[args.method].needs_unet
+    with _model_folders(args) as (classifier, unet, params):
+        # A params.yaml that happens to lie here is nobody's business unless it is needed.
+        trained = load_models(classifier, unet, params if kmeans else args.params)
+    if kmeans:
+        released = "the released model" if args.model else params
+        print(f"note: K-means takes its params from {args.params or released or 'the package'}", file=sys.stderr)
     answered, unreadable = scan_batch.run(args.paths, trained, args.method, args.gate, args.json, args.out)
     if unreadable:
         raise InputError(f"{unreadable} of {answered + unreadable} could not be read, see above")
+
+
+@contextmanager
+def _model_folders(args: argparse.Namespace) -> Iterator[tuple[Path, Path | None, Path | None]]:
+    """Give the folders of the classifier and of a U-Net, and the file of K-means' params, None where there is none.
+
+    What was typed comes first; then a released model's own, then the project's. A U-Net of the project does not join a
+    classifier from elsewhere.
+    """
+    from brainmri.prediction import released
+
+    if args.model is None and args.sha256 is not None:
+        raise InputError("--sha256: should stand with --model, whose archive it is of, received none")
+    if args.model is not None:
+        if args.classifier or args.unet:
+            raise InputError("--model: should stand without --classifier and --unet, received both; it holds the two")
+        with released.opened(args.model, args.sha256) as own:
+            yield own.classifier, own.unet, args.params or own.params
+        return
+    own_unet, own_params = args.root / "models/unet", args.root / "params.yaml"
+    unet = None if args.classifier or not own_unet.exists() else own_unet
+    yield (
+        args.classifier or args.root / "models/classifier",
+        args.unet or unet,
+        args.params or (own_params if own_params.exists() else None),
+    )
+
+
+def release(args: argparse.Namespace) -> None:
+    """Write an archive of the trained models for others."""
+    # Here and not at the top: DVC takes a second to import.
+    from brainmri.project.release import release
+
+    sha256 = release(args.root, args.out)
+    print(f"{args.out}: {args.out.stat().st_size} bytes, SHA-256 {sha256}")
+    print(f"From a file:     brainmri predict --model {args.out} SCAN")
+    print(f"From an address: brainmri predict --model https://.../{args.out.name} --sha256 {sha256} SCAN")
+    print("What a published model may give away stands in its MODEL_CARD.md: read it before you publish.")
+
+
+def completion(args: argparse.Namespace) -> None:
+    """Print the completion of a shell."""
+    import shtab
+
+    print(shtab.complete(parser(), args.shell))
 
 
 def check(args: argparse.Namespace) -> None:
@@ -224,7 +277,7 @@ def check(args: argparse.Namespace) -> None:
     # Here and not at the top: pandas and OpenCV take a second to import.
     from brainmri.project.check import as_text, check
 
-    result = check(args.paths, args.params)
+    result = check(args.paths, args.params, args.root)
     print(json.dumps(result, indent=2, sort_keys=True, allow_nan=False) if args.json else as_text(result))
     if result["refused"]:
         raise InputError("a run would be refused, see above")
@@ -255,9 +308,10 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of all subcommands; each has the function that runs it as `run`."""
     top = argparse.ArgumentParser(prog="brainmri", description=f"{NOT_CLINICAL}.")
     top.add_argument("--root", type=Path, default=Path(), help="the project's folder (default: this one)")
+    top.add_argument("--version", action="version", version=f"brainmri {_version()}", help="print the version and exit")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     command = commands.add_parser("check-params", help="check every section of params.yaml")
-    command.add_argument("--params", type=Path, default=InProject("params.yaml"))
+    command.add_argument("--params", type=Path, default=InProject("params.yaml"), help=PARAMS_HELP)
     command.set_defaults(run=check_params)
     command = commands.add_parser("verify-lock", help="check that dvc.yaml and dvc.lock are true to the code")
     command.add_argument("--write", action="store_true", help="first write the deps that are code")
@@ -331,29 +385,61 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("out", type=Path, help="folder to write; it holds scans")
     command.add_argument("--folds", type=int, default=5, help="networks to train (default: 5)")
     command.add_argument("--epochs", type=int, default=12, help="of each (default: 12)")
-    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--seed", type=int, default=0, help="of the folds and the networks (default: 0)")
     command.set_defaults(run=suspects)
     command = commands.add_parser("predict", help="answer for scans: class, probabilities, outline of the tumour")
     command.add_argument(
         "paths", type=Path, nargs="+", metavar="PATH", help="pictures, DICOM, NIfTI, folders, archives"
     )
     command.add_argument(
-        "--classifier", type=Path, default=InProject("models/classifier"), help="folder that train wrote"
+        "--model", metavar="ARCHIVE|URL", help="a released model, in the place of --classifier and --unet"
     )
-    command.add_argument("--unet", type=Path, default=InProject("models/unet"), help="folder that train_unet wrote")
-    named = ", ".join(f"{name} (the default)" if name == METHOD else name for name in reversed(METHODS))
-    command.add_argument("--method", default=METHOD, help=f"of outlining: {named} or {NONE}")
-    command.add_argument("--no-gate", dest="gate", action="store_false", help="outline where notumor is answered, too")
+    command.add_argument("--sha256", help="of the archive that --model names; needed with an address")
+    command.add_argument("--classifier", type=Path, help="folder that train wrote (default: the project's)")
+    command.add_argument(
+        "--unet", type=Path, help="folder that train_unet wrote (default: the project's, with the project's classifier)"
+    )
+    command.add_argument(
+        "--method",
+        choices=choices(),
+        default=AUTO,
+        help=f"of outlining; {AUTO} (the default) is the U-Net where there is one, and {NONE} otherwise",
+    )
+    command.add_argument(
+        "--no-gate", dest="gate", action="store_false", help="outline where notumor is surely answered, too"
+    )
     command.add_argument("--json", action="store_true", help="a line of JSON a scan (default: a table)")
     command.add_argument("--out", type=Path, help="folder to write: masks, overlays, results.csv, results.jsonl")
-    command.add_argument("--params", type=Path, default=InProject("params.yaml"), help="for the K-means methods alone")
+    command.add_argument(
+        "--params",
+        type=Path,
+        help="of the K-means methods (default: the released model's, else the project's, else the package's)",
+    )
     command.set_defaults(run=predict)
+    command = commands.add_parser("release", help="write an archive of the trained models for others, with their card")
+    command.add_argument(
+        "--out",
+        type=Path,
+        default=InProject("release/brainmri-model.zip"),
+        help="file to write (default: release/brainmri-model.zip)",
+    )
+    command.set_defaults(run=release)
     command = commands.add_parser("check", help="look at a set of images before hours of training")
     command.add_argument("paths", type=Path, nargs="+", metavar="SET", help="folder, .zip, .tar or manifest CSV")
     command.add_argument("--json", action="store_true", help="everything, as JSON (default: text)")
-    command.add_argument("--params", type=Path, default=InProject("params.yaml"))
+    command.add_argument("--params", type=Path, default=InProject("params.yaml"), help=PARAMS_HELP)
     command.set_defaults(run=check)
+    command = commands.add_parser("completion", help="print what makes a shell complete commands and options")
+    command.add_argument("shell", choices=("bash", "zsh"), help="whose, such as bash")
+    command.set_defaults(run=completion)
     return top
+
+
+def _version() -> str:
+    try:
+        return version("brainmri")
+    except PackageNotFoundError:
+        return "(not installed)"
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ from brainmri.core.errors import InputError, ParamsError
 from brainmri.core.files import write_text
 from brainmri.core.git import git
 from brainmri.core.params import Section, check, parse_yaml, read_yaml
-from brainmri.project.param_values import flat, merged, with_values
 
 FILES = ("fetch", "local")  # where the keys stand whose values are places of the user's own
 FOLD, FOLDS, SPLIT = "preprocess.fold", "preprocess.folds", "preprocess.split"

@@ -78,6 +78,8 @@ def card(
         *card_scores.outlines(metrics["segment"], plots),
         Heading("Limits"),
         *limits(data, classify),
+        Heading("What a published model may give away"),
+        *gives_away(data),
     ]
 
 
@@ -169,6 +171,22 @@ def limits(data: Metrics, classify: Metrics) -> list[Block]:
             "A network trained on simulated scans knows next to nothing of real ones: this run shows that the pipeline "
             "works, and no more."
         )
+    return [Items(found)]
+
+
+def gives_away(data: Metrics) -> list[Block]:
+    """Return what the files of a model may tell of the people whose scans it was trained on."""
+    found = [
+        "A network may have memorised scans that it was trained on. Whoever has its files can try to tell whether a "
+        "scan was among them, and to draw what it learnt of a class. Neither has been tried here, and training did "
+        "nothing against it.",
+        "Beside the weights the files hold the classes, how images are made, the calibration and versions; those of a "
+        "classifier that takes metadata also which values these had in training. They hold no scan, name or path.",
+    ]
+    if data["simulated"]:
+        found.append("The scans of this run are simulated, so that there is nobody whom it could give away.")
+    else:
+        found.append("Publish it only where the licence of its images and your approvals allow.")
     return [Items(found)]
 
 

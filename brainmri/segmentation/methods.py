@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 from pydantic import AfterValidator
 
-from brainmri.core.errors import ArtifactError, ParamsError
+from brainmri.core.errors import ParamsError
 from brainmri.core.params import Section
 from brainmri.segmentation import kmeans, kmeans_brain
 from brainmri.segmentation.kmeans import KMeansParams
@@ -95,7 +95,7 @@ def _cleaned(shares: np.ndarray, tools: Tools) -> np.ndarray:
 
 def _required(name: str, tools: Tools) -> "Unet":
     if tools.unet is None:
-        raise ArtifactError(
+        raise ParamsError(
             f"method {name} needs a trained U-Net, received none (the training set had no masks, or no folder was "
             f"named); use {' or '.join(usable(tools))}, or train one"
         )
@@ -108,6 +108,8 @@ METHODS = {
     "unet": Method("U-Net", _unet, _cleaned, needs_unet=True),
 }
 NONE = "none"  # asks for no outline
+AUTO = "auto"  # asks for the best that the tools are enough for, see `chosen`
+BEST = "unet"  # docs/segmentation.md has the figures
 
 
 def _known(name: str) -> str:
@@ -119,9 +121,9 @@ def _known(name: str) -> str:
 MethodName = Annotated[str, AfterValidator(_known)]  # in params
 
 
-def needs_unet(name: str) -> bool:
-    """Return whether a method needs a trained U-Net; an unknown one and `NONE` do not."""
-    return name in METHODS and METHODS[name].needs_unet
+def choices() -> list[str]:
+    """Return all that an outline can be asked for by, the default first."""
+    return [AUTO, *reversed(METHODS), NONE]
 
 
 def usable(tools: Tools) -> list[str]:
@@ -129,12 +131,31 @@ def usable(tools: Tools) -> list[str]:
     return [name for name, method in reversed(METHODS.items()) if tools.unet is not None or not method.needs_unet]
 
 
-def require_method(name: str, tools: Tools) -> None:
-    """Refuse a method that is unknown, or needs a U-Net where there is none."""
-    if name not in METHODS and name != NONE:
-        raise ParamsError(f"method should be one of {', '.join([*reversed(METHODS), NONE])}, received {name!r}")
-    if needs_unet(name):
+def chosen(name: str, tools: Tools) -> str:
+    """Return the method that a name asks for, or `NONE`.
+
+    `AUTO` is the U-Net where there is one, and otherwise none: K-means finds something bright in every head, so that
+    nobody should get its outline without having asked for it.
+
+    Raises
+    ------
+    ParamsError
+        If the method is unknown, or needs a U-Net where there is none.
+    """
+    if name not in choices():
+        raise ParamsError(f"method should be one of {', '.join(choices())}, received {name!r}")
+    if name == AUTO:
+        return BEST if BEST in usable(tools) else NONE
+    if name != NONE and METHODS[name].needs_unet:
         _required(name, tools)
+    return name
+
+
+def without_outline(name: str, tools: Tools) -> str:
+    """Return a sentence on why nothing is outlined though nobody asked for that; empty where it does not apply."""
+    if name != AUTO or chosen(name, tools) != NONE:
+        return ""
+    return f"These models have no U-Net, so nothing is outlined; {' and '.join(usable(tools))} need none."
 
 
 def outline(name: str, images: np.ndarray, tools: Tools, evidence: np.ndarray | None = None) -> np.ndarray:

@@ -4,10 +4,12 @@ import asyncio
 import gzip
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import cv2
 import nibabel
@@ -69,7 +71,7 @@ def test_an_answer_is_that_of_the_library(client, root):
     from brainmri.prediction.trained_models import load_models
 
     models = load_models(root / "models/classifier", root / "models/unet", root / "params.yaml")
-    for method in ("unet", "kmeans", "none"):
+    for method in ("auto", "unet", "kmeans", "none"):
         given = sent(client, "a.png", png(), method=method, gate=False)
         assert given.status_code == 200
         expected = as_dict(answer(("a.png", png()), models, method, gate=False))
@@ -131,7 +133,7 @@ def test_what_is_wrong_with_a_request_is_a_sentence(client):
     given = sent(client, "a.png", png(), method="magic")
     assert given.status_code == 422
     assert given.json()["detail"].startswith(
-        "method should be one of unet, kmeans_brain, kmeans, none, received 'magic'"
+        "method should be one of auto, unet, kmeans_brain, kmeans, none, received 'magic'"
     )
 
 
@@ -150,7 +152,7 @@ def test_health_and_readiness(client, monkeypatch):
     from app import api
 
     assert client.get("/health").json()["status"] == "ok"
-    assert client.get("/ready").json()["methods"] == ["unet", "kmeans_brain", "kmeans", "none"]
+    assert client.get("/ready").json()["methods"] == ["auto", "unet", "kmeans_brain", "kmeans", "none"]
     monkeypatch.setattr(api, "_state", {})
     for given in (client.get("/ready"), sent(client, "a.png", png())):
         assert given.status_code == 503
@@ -193,7 +195,46 @@ def test_the_page_names_every_operation_and_loads_nothing(client):
         assert words in page
     assert "<script" not in page
     assert "src=" not in page
-    assert client.get("/docs").status_code == 404
+
+
+def test_swagger_is_served_from_here(client):
+    page = client.get("/docs").text
+    named = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert len(named) == 3
+    for name in named:
+        assert client.get(f"/{name}").is_success, name
+    assert "://" not in page
+    assert '"validatorUrl": null' in page  # or it would send the document to its maker's host
+    assert "url: 'openapi.json'" in page
+
+
+def test_models_without_a_u_net_answer_and_say_that_they_have_none(client, monkeypatch):
+    from app import api
+
+    models = api.trained()
+    monkeypatch.setattr(api, "trained", lambda: replace(models, tools=replace(models.tools, unet=None)))
+    assert client.get("/ready").json()["methods"] == ["auto", "kmeans_brain", "kmeans", "none"]
+    given = sent(client, "a.png", png()).json()
+    assert given["mask"] is None
+    assert "have no U-Net, so nothing is outlined" in given["remarks"][0]
+    given = sent(client, "a.png", png(), "/mask")
+    assert given.status_code == 422
+    assert "have no U-Net" in given.json()["detail"]
+    given = sent(client, "a.png", png(), method="unet")
+    assert given.status_code == 422  # the request's fault, not the server's
+    assert "method unet needs a trained U-Net" in given.json()["detail"]
+
+
+def test_an_abstaining_classifier_hides_no_outline(client, monkeypatch):
+    from app import api
+
+    models = api.trained()
+    timid = replace(models.classifier, abstain_below=1.1, classes=["notumor"] * 4)
+    monkeypatch.setattr(api, "trained", lambda: replace(models, classifier=timid))
+    given = sent(client, "a.png", png(), method="kmeans").json()
+    assert (given["abstain"], given["mask"]["gated"], given["mask"]["unsure"]) == (True, False, True)
+    assert given["mask"]["pixels"] > 0
+    assert "unsure" in given["remarks"][0]
 
 
 def test_a_body_that_is_too_large_is_turned_away_whether_it_says_so_or_not(client, monkeypatch):

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,25 @@ def test_without_a_model_the_scan_can_be_looked_at(place, monkeypatch):
     assert len(page.error) == 1
     assert "no such file" in page.error[0].value
     assert [slider.label for slider in page.slider] == ["Window level", "Window width"]
+
+
+def test_classes_of_ones_own_without_masks_are_asked_nothing_that_they_cannot_answer(place, monkeypatch):
+    """No U-Net, no class `notumor`: no outline at first, which is said, and no box about scans without a tumour."""
+    from handmade import handmade
+
+    import app.answers_page
+    from brainmri.prediction.trained_models import load_models
+
+    handmade(place / "models")
+    models = load_models(place / "models/classifier", None)
+    own = replace(models, classifier=replace(models.classifier, classes=["a", "b", "c", "d"]))
+    monkeypatch.setattr(app.answers_page.trained, "trained", lambda: own)
+    page = AppTest.from_function(scans, default_timeout=WAIT_S).run()
+    page.button_group[0].set_value(["glioma, axial slice"]).run()
+    assert not page.exception
+    assert page.radio[0].value == "none"
+    assert len(page.checkbox) == 0
+    assert any("have no U-Net" in text.value.replace("\\", "") for text in page.markdown)
 
 
 def test_without_a_run_each_part_says_what_is_missing(place):

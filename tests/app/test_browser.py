@@ -6,6 +6,7 @@ Pictures of each page at the width of a desk and of a phone are left in `test-ar
 import gzip
 import io
 import re
+import sys
 import zipfile
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 from conftest import draw_scan
 from scan_files import PERSON, dicom_bytes, dicom_series, nifti_bytes
+from servers import free_port, running
 from visits import TABS, WAIT_MS, WIDTHS, answered, compare, expect, open_tab, png, settled, unroll, upload
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -76,7 +78,7 @@ def slide(page, label, key, times=1):
 
 def outline_whatever(page):
     """Let the tiny project's tests have an outline: by K-means, whatever class is seen."""
-    page.get_by_label("no outline where the classifier sees no tumour").uncheck(force=True)
+    page.get_by_label("no outline where there is surely no tumour").uncheck(force=True)
     settled(page)
     page.get_by_role("radio", name="K-means on the whole slice").check(force=True)
     expect(page.get_by_role("img", name=re.compile("px outlined")).first).to_be_visible(timeout=WAIT_MS)
@@ -87,6 +89,7 @@ def test_the_first_page_says_what_it_is_and_is_not(page):
     expect(page.get_by_role("heading", level=1)).to_have_text("Brain MRI: class and tumour outline")
     expect(page.get_by_text("Not for clinical use.")).to_be_visible()
     assert page.evaluate("document.documentElement.lang") == "en"
+    expect(page.get_by_text(re.compile("Drop scans here.*JPEG, PNG, TIFF, BMP, WebP, DICOM, NIfTI"))).to_be_visible()
     keep(page, "scans")
 
 
@@ -176,6 +179,13 @@ def test_a_batch_gives_a_table_to_download(page, tmp_path):
     table = pd.read_csv(tmp_path / "answers.csv")
     assert table["name"].tolist() == ["0.png", "1.png", "2.png"]
     assert (table["note"] == "Not for clinical use").all()
+    shown = page.get_by_role("region", name="Answers, and the probability of each class")
+    headings = shown.get_by_role("columnheader").all_inner_texts()
+    assert headings == [
+        "Scan", "Answer", "glioma", "meningioma", "notumor", "pituitary", "Tumour outlined", "Outlined by"
+    ]  # fmt: skip
+    page.set_viewport_size({"width": 1400, "height": 900})
+    assert shown.evaluate("part => part.scrollWidth - part.clientWidth") == 0
     shares = table[["p_glioma", "p_meningioma", "p_notumor", "p_pituitary"]]
     assert np.allclose(shares.sum(axis=1), 1, atol=1e-4)
     keep(page, "batch")
@@ -236,6 +246,26 @@ def test_an_example_needs_no_upload(page):
     page.get_by_role("button", name="glioma, axial slice").click()
     answered(page)
     keep(page, "slice")
+
+
+def test_on_a_phone_the_answer_stands_before_the_scan(visit):
+    page = visit(viewport={"width": 390, "height": 844})
+    page.get_by_role("button", name="glioma, a hard one").click()
+    answered(page)
+    above, below = page.get_by_text("Tumour outlined").bounding_box(), scan_picture(page).bounding_box()
+    assert above["y"] + above["height"] <= below["y"]
+
+
+def test_swagger_shows_the_api_and_asks_nobody_else(browser, tmp_path, monkeypatch):
+    port, asked = free_port(), set()
+    monkeypatch.setenv("BRAINMRI_ROOT", str(tmp_path))  # without models: the description of the API needs none
+    with running([sys.executable, "-m", "uvicorn", "app.api:api", "--port", str(port)], port, tmp_path / "log"):
+        page = browser.new_page()
+        page.on("request", lambda request: asked.add(request.url))
+        page.goto(f"http://127.0.0.1:{port}/docs")
+        expect(page.get_by_text("/predict", exact=True)).to_be_visible()
+        page.close()
+    assert [url for url in asked if not url.startswith((f"http://127.0.0.1:{port}/", "data:"))] == []
 
 
 def test_the_run_page(page, address):

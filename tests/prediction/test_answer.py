@@ -10,7 +10,7 @@ import pytest
 from conftest import PARAMS, SIDE, draw_scan
 from scan_files import PERSON, dicom_bytes, dicom_series, nifti_bytes
 
-from brainmri.core.errors import ArtifactError, InputError, ParamsError
+from brainmri.core.errors import InputError, ParamsError
 from brainmri.core.index import read_split
 from brainmri.models.classifier import Classifier, class_probabilities
 from brainmri.prediction import answer
@@ -61,7 +61,7 @@ def test_an_image_is_answered_as_the_stages_answer(models, processed, raw, set_m
 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_gate_empties_the_mask_of_what_is_called_clear(models, method):
-    loud = Classifier(**vars(models.classifier) | {"classes": ["notumor", "a", "b", "c"]})
+    loud = Classifier(**vars(models.classifier) | {"classes": ["notumor", "a", "b", "c"], "abstain_below": 0.0})
     for name, classes in (("clear", loud.classes), ("other", ["a", "b", "c", "d"])):
         own = answer.Models(**vars(models) | {"classifier": Classifier(**vars(loud) | {"classes": classes})})
         given = ("x.png", png())
@@ -70,6 +70,53 @@ def test_the_gate_empties_the_mask_of_what_is_called_clear(models, method):
         assert not open_.gated
         assert found.gated == (found.label == "notumor"), name
         np.testing.assert_array_equal(found.mask, np.zeros_like(open_.mask) if found.gated else open_.mask)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_classifier_that_abstains_hides_no_outline(models, method):
+    timid = Classifier(**vars(models.classifier) | {"classes": ["notumor"] * 4, "abstain_below": 1.1})
+    own = answer.Models(**vars(models) | {"classifier": timid})
+    found, open_ = (answer.answer(("x.png", png()), own, method, gate) for gate in (True, False))
+    assert (found.label, found.abstain, found.gated) == ("notumor", True, False)
+    np.testing.assert_array_equal(found.mask, open_.mask)
+    said = answer.as_dict(found)
+    assert said["mask"]["unsure"] == found.mask.any()
+    assert [remark[:22] for remark in said["remarks"]] == ["The outline is unsure:"] * int(found.mask.any())
+
+
+def test_of_a_volume_the_slices_that_the_classifier_doubts_hide_nothing(models, stack, monkeypatch):
+    """Slices 0 to 2 are surely called free of a tumour, 3 and 4 with doubts, 5 and 6 surely not."""
+    shares = np.array([[0.9, 0.1]] * 3 + [[0.6, 0.4]] * 2 + [[0.1, 0.9]] * 2, np.float32)
+    monkeypatch.setattr(answer, "_classified", lambda *_: shares)
+    two = Classifier(**vars(models.classifier) | {"classes": ["notumor", "glioma"], "abstain_below": 0.7})
+    own = answer.Models(**vars(models) | {"classifier": two})
+
+    def everywhere(images, tools, evidence):
+        found = np.zeros(images.shape[:3], np.float32)
+        for at, (row, slices) in enumerate({8: slice(0, 3), 14: slice(3, 5), 20: slice(5, 7)}.items()):
+            found[slices, row : row + 4, 8 + 6 * at : 12 + 6 * at] = 1
+        return found
+
+    monkeypatch.setitem(answer.METHODS, "unet", dataclasses.replace(answer.METHODS["unet"], shares=everywhere))
+    given = ("x.nii", nifti_bytes(stack, np.diag([-1.0, -1, 20, 1])))  # so far apart that none hears its neighbours
+    found = answer.answer(given, own)
+    assert (found.label, found.abstain) == ("glioma", False)
+    assert found.mask.any(axis=(1, 2)).tolist() == [False] * 3 + [True] * 4
+    assert found.unsure.any(axis=(1, 2)).tolist() == [False] * 3 + [True] * 2 + [False] * 2
+    assert answer.as_dict(found)["mask"]["unsure"]
+    found = answer.answer(given, own, gate=False)
+    assert found.mask.any(axis=(1, 2)).all()
+
+
+def test_without_a_u_net_nothing_is_outlined_and_that_is_said(models):
+    without = dataclasses.replace(models, tools=dataclasses.replace(models.tools, unet=None))
+    found = answer.as_dict(answer.answer(("x.png", png()), without))
+    assert found["mask"] is None
+    assert found["remarks"] == [
+        "These models have no U-Net, so nothing is outlined; kmeans_brain and kmeans need none."
+    ]
+    assert answer.as_dict(answer.answer(("x.png", png()), without, "none"))["remarks"] == []
+    assert answer.answer(("x.png", png()), models).method == "unet"
 
 
 def test_none_gives_no_mask(models):
@@ -174,13 +221,13 @@ def test_threads_share_the_models_and_not_their_work(models, stack):
 
 
 def test_what_cannot_be_answered_is_one_sentence(models, tmp_path):
-    with pytest.raises(ParamsError, match="method should be one of unet, kmeans_brain, kmeans, none, received 'magic'"):
+    with pytest.raises(ParamsError, match="should be one of auto, unet, kmeans_brain, kmeans, none, received 'magic'"):
         answer.answer(("x.png", png()), models, "magic")
     with pytest.raises(InputError, match=r"^x\.png: cannot be decoded"):
         answer.answer(("x.png", b"text"), models)
     without = dataclasses.replace(models, tools=dataclasses.replace(models.tools, unet=None))
-    with pytest.raises(ArtifactError, match="method unet needs a trained U-Net, received none"):
-        answer.answer(("x.png", png()), without)
+    with pytest.raises(ParamsError, match="method unet needs a trained U-Net, received none"):
+        answer.answer(("x.png", png()), without, "unet")
     assert answer.answer(("x.png", png()), without, "kmeans", gate=False).mask.any()
 
 

@@ -34,6 +34,19 @@ def test_the_outline_lies_on_the_rim_of_the_mask_alone(opacity):
     assert not drawn[overlays.SIDE_PX // 2, overlays.SIDE_PX // 2].any()
 
 
+def test_an_unsure_outline_is_broken_and_lies_on_the_same_rim():
+    mask = np.zeros((16, 16), bool)
+    mask[4:12, 4:12] = True
+    whole, broken = (
+        overlays.picture(np.zeros((16, 16), np.uint8), overlays.Look(WINDOW), mask, unsure=unsure).any(axis=2)
+        for unsure in (None, mask)
+    )
+    assert not (broken & ~whole).any()
+    assert 0.4 < broken.sum() / whole.sum() < 0.6
+    rows = whole.any(axis=1)
+    assert (broken.any(axis=1) | ~rows).mean() > 0.9
+
+
 def test_evidence_colours_where_it_is_and_nowhere_else():
     heat = np.zeros((16, 16), np.float32)
     heat[2:5, 2:5] = 1

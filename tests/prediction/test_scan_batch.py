@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+import shutil
 import sys
 
 import cv2
@@ -36,7 +37,7 @@ def predict(models, monkeypatch, capsys):
     """Run the command; return its exit status, standard output and standard error."""
 
     def predict(*words, unet=models / "unet"):
-        place = ["--classifier", models / "classifier", "--unet", unet, "--params", PARAMS]
+        place = ["--classifier", models / "classifier", "--unet", unet]
         monkeypatch.setattr(sys, "argv", ["brainmri", "predict", *map(str, [*words, *place])])
         try:
             cli.main()
@@ -102,7 +103,34 @@ def test_a_method_without_the_u_net_that_it_needs_is_named(predict, folder, four
 
 def test_the_help_names_every_method(fourth):
     text = next(one for one in cli.parser()._actions if one.choices).choices["predict"].format_help()
-    assert "fourth, unet (the default), kmeans_brain, kmeans or none" in " ".join(text.split())
+    assert "--method {auto,fourth,unet,kmeans_brain,kmeans,none}" in " ".join(text.split())
+
+
+def test_that_there_is_no_u_net_is_said_once(predict, folder, tmp_path):
+    (tmp_path / "skipped.json").write_text('{"reason": "no masks"}')
+    status, out, err = predict(folder / "a", folder / "b", unet=tmp_path)
+    assert status == 0
+    assert err.count("These models have no U-Net, so nothing is outlined; kmeans_brain and kmeans need none.") == 1
+    assert out.endswith("2 answered, 0 not. Outlines: none. Not for clinical use.\n")
+    status, out, err = predict(folder / "a", "--method", "kmeans", unet=tmp_path)
+    assert "note: K-means takes its params from params.yaml" in err  # of the folder that the tests run in
+    assert "no U-Net" not in err
+
+
+def test_an_outline_that_is_unsure_is_called_so(predict, folder, models, tmp_path, capsys):
+    shutil.copytree(models / "classifier", tmp_path / "classifier")
+    calibration = json.loads((models / "classifier/calibration.json").read_text()) | {"abstain_below": 1.1}
+    (tmp_path / "classifier/calibration.json").write_text(json.dumps(calibration))
+    words = ["predict", folder / "a/x.png", "--classifier", tmp_path / "classifier", "--unet", models / "unet"]
+    _, sure, _ = predict(words[1], "--out", tmp_path / "out")
+    assert " px  " in sure
+    assert pd.read_csv(tmp_path / "out/results.csv")["unsure"].tolist() == [False]
+    args = cli.parsed([str(word) for word in [*words, "--out", tmp_path / "out"]])
+    args.run(args)
+    assert " px, unsure  " in capsys.readouterr().out
+    assert pd.read_csv(tmp_path / "out/results.csv")["unsure"].tolist() == [True]
+    (line,) = (tmp_path / "out/results.jsonl").read_text().splitlines()
+    assert "unsure" in json.loads(line)["remarks"][0]
 
 
 def test_a_folder_gives_a_line_each_and_names_what_it_cannot_read(predict, folder):
@@ -218,7 +246,7 @@ def test_nothing_to_answer_for_is_said(predict, tmp_path):
 
 
 def test_a_wrong_method_and_missing_models_are_one_sentence(predict, folder, tmp_path, monkeypatch, capsys):
-    assert predict(folder, "--method", "magic")[2].startswith("error: method should be one of unet")
+    assert "invalid choice: 'magic' (choose from" in predict(folder, "--method", "magic")[2]
     monkeypatch.setattr(sys, "argv", ["brainmri", "predict", str(folder), "--classifier", str(tmp_path)])
     with pytest.raises(SystemExit, match=r"^error: .*no such file; run the stage that writes it"):
         cli.main()
@@ -307,5 +335,5 @@ def test_a_volume_without_a_tumour_is_gated(predict, head, tmp_path):
     nibabel.save(scan, tmp_path / "head.nii.gz")
     found = json.loads(predict(tmp_path / "head.nii.gz", "--json")[1])
     assert found["class"] == "notumor"
-    assert found["mask"] == {"method": "unet", "gated": True, "voxels": 0, "volume_ml": 0.0,
+    assert found["mask"] == {"method": "unet", "gated": True, "unsure": False, "voxels": 0, "volume_ml": 0.0,
                              "largest_diameter_mm": None, "centroid_mm": None}  # fmt: skip

@@ -40,6 +40,13 @@ def test_no_unet_is_no_error(classifier, tmp_path):
     assert load_models(classifier, None, PARAMS).tools.unet is None
 
 
+def test_without_params_the_k_means_methods_take_the_packages_own(classifier):
+    own = load_models(classifier, None).tools.params.model_dump()
+    section = yaml.safe_load(PARAMS.read_text())["segment"]
+    # methods.yaml is a copy, so that a wheel has it: after a change of params.yaml, change it there too.
+    assert own == {name: section[name] for name in own}
+
+
 def test_what_is_missing_is_one_sentence(classifier, tmp_path):
     with pytest.raises(ArtifactError, match="no such file; run the stage that writes it"):
         load_models(tmp_path, None, PARAMS)

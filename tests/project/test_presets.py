@@ -15,7 +15,6 @@ from brainmri.core.errors import InputError, ParamsError
 from brainmri.core.params import Section, read_yaml
 from brainmri.project import presets
 from brainmri.project.cli import models as every_model
-from brainmri.project.param_values import flat, merged
 
 PARAMS = """\
 # Every choice.
