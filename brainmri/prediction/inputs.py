@@ -20,7 +20,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from brainmri.core.errors import InputError
-from brainmri.preprocessing import images
+from brainmri.preprocessing.decoding import decode
 from brainmri.sources import archives, dicom, layouts, nifti
 from brainmri.sources.expand import NO_PIXELS
 from brainmri.sources.slicing import Volume, from_dicom, from_nifti
@@ -232,7 +232,7 @@ def _picture(read: Callable[[], bytes], name: str) -> list[Input]:
     except InputError as error:
         raise InputError(f"{name}: {error}") from None
     try:
-        grey, mode = images.decode(data)
+        grey, mode = decode(data)
     except InputError as error:
         raise InputError(f"{name}: {error}; bring whole JPEG, PNG, TIFF, BMP or WebP, DICOM or NIfTI files") from None
     return [Input(name, "image", grey[None], mode, None)]

@@ -11,7 +11,7 @@ import pandas as pd
 from brainmri.core.errors import ArtifactError
 from brainmri.core.manifest import read_manifest
 from brainmri.core.shards import opened
-from brainmri.preprocessing.images import decode
+from brainmri.preprocessing.decoding import decode
 
 
 class NativeTruth(NamedTuple):

@@ -184,6 +184,16 @@ def test_what_cannot_be_answered_is_one_sentence(models, tmp_path):
     assert answer.answer(("x.png", png()), without, "kmeans", gate=False).mask.any()
 
 
+def test_what_shows_no_head_gets_no_class(models):
+    noise = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE)).astype(np.uint8)
+    blank = dict.fromkeys(("black", "white", "noise"), noise) | {"black": noise * 0, "white": noise * 0 + 255}
+    volume = np.stack([noise] * 3, axis=-1).astype(np.int16)
+    files = [(f"{name}.png", bytes(cv2.imencode(".png", own)[1])) for name, own in blank.items()]
+    for given in (*files, ("empty.nii", nifti_bytes(0 * volume, AFFINE))):
+        with pytest.raises(InputError, match="a scan should show a head, received nothing but one level or noise"):
+            answer.answer(given, models)
+
+
 def test_the_window_to_show_is_the_files_own_or_nearly_all(models):
     pixels = np.arange(4096, dtype=np.uint16).reshape(64, 64)
     own = answer.answer(("x", dicom_bytes(pixels, WindowCenter="1000.5", WindowWidth="2001")), models, "none")
