@@ -78,7 +78,7 @@ def answer(given: Path | Named | Input, models: Models, method: str = "unet", ga
     scan = given if isinstance(given, Input) else read_one(given)
     watch.lap("read")
     inputs, table = prepared(scan, models.image_params)
-    _require_head(table)
+    _require_head(scan.name, table)
     watch.lap("prepare")
     by_slice = _classified(inputs, table, models)
     classes, window = models.classifier.classes, display_window(scan)
@@ -201,10 +201,10 @@ def shown(levels: np.ndarray, window: tuple[float, float]) -> np.ndarray:
     return np.rint((levels.astype(np.float32) - low).clip(0, high - low) * (255 / (high - low))).astype(np.uint8)
 
 
-def _require_head(table: pd.DataFrame) -> None:
+def _require_head(name: str, table: pd.DataFrame) -> None:
     if not shows_head(table).any():
         raise InputError(
-            "a scan should show a head, received nothing but one level or noise; bring the slice as the scanner made it"
+            f"{name}: should show a head, received nothing but one level or noise; bring a slice of one"
         )
 
 

@@ -131,7 +131,8 @@ def test_a_slice_that_is_missed_between_others_is_filled_and_a_lone_one_dropped(
 
 
 def test_what_is_said_is_json_without_the_person(models, stack):
-    empty = answer.answer(("x.nii", nifti_bytes(np.zeros((9, 9, 3), np.int16), AFFINE)), models, gate=False)
+    block = np.pad(np.full((5, 5, 3), 900, np.int16), ((2, 2), (2, 2), (0, 0)))
+    empty = answer.answer(("x.nii", nifti_bytes(block, AFFINE)), models, gate=False)
     person = answer.answer(("x", dicom_bytes(stack[:, :, 3], **PERSON)), models)
     for found in (empty, person, answer.answer(("y.png", png()), models)):
         text = json.dumps(answer.as_dict(found), allow_nan=False)
@@ -190,7 +191,9 @@ def test_what_shows_no_head_gets_no_class(models):
     volume = np.stack([noise] * 3, axis=-1).astype(np.int16)
     files = [(f"{name}.png", bytes(cv2.imencode(".png", own)[1])) for name, own in blank.items()]
     for given in (*files, ("empty.nii", nifti_bytes(0 * volume, AFFINE))):
-        with pytest.raises(InputError, match="a scan should show a head, received nothing but one level or noise"):
+        with pytest.raises(
+            InputError, match=f"^{given[0]}: should show a head, received nothing but one level or noise"
+        ):
             answer.answer(given, models)
 
 
