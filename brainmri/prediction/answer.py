@@ -203,9 +203,7 @@ def shown(levels: np.ndarray, window: tuple[float, float]) -> np.ndarray:
 
 def _require_head(name: str, table: pd.DataFrame) -> None:
     if not shows_head(table).any():
-        raise InputError(
-            f"{name}: should show a head, received nothing but one level or noise; bring a slice of one"
-        )
+        raise InputError(f"{name}: should show a head, received nothing but one level or noise; bring a slice of one")
 
 
 def _classified(inputs: np.ndarray, table: pd.DataFrame, models: Models) -> np.ndarray:

@@ -17,8 +17,8 @@ def without_frame(image: np.ndarray) -> np.ndarray:
     """Return an image (H, W) whose frame, white or grey, is background; an image without one as it is, the same array.
 
     A side has a frame where its first line that is not dark, in its outer tenth, is of one level. The frame is as wide
-    as lines stay bright, nine tenths of their pixels above half of that level, and a line wider: JPEG and resizing mix
-    the next one with it.
+    as lines stay bright, nine tenths of their pixels above half of that level; and a line wider where the next one is
+    still too bright throughout, as resizing mixes it with the frame.
     """
     low, high = int(image.min()), int(image.max())
     widths = [_frame_width(np.rot90(image, turn), low, high - low) for turn in range(4)]
@@ -40,8 +40,8 @@ def _frame_width(image: np.ndarray, low: int, width_levels: int) -> int:
     )
     if least <= _FRAME * width_levels or most - least > _FRAME * least:
         return 0
-    inner = next((at for at, ends in enumerate(lines, at + 1) if 2 * ends[0] <= least), len(image))
-    return inner + 1
+    inner, next_least = next(((at, ends[0]) for at, ends in enumerate(lines, at + 1) if 2 * ends[0] <= least), (at, 0))
+    return inner + int(next_least > _FRAME * least) if inner > at else len(image)
 
 
 def head(square: np.ndarray) -> np.ndarray:
