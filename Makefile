@@ -1,29 +1,33 @@
-# Everything runs inside .venv, which is made from requirements.lock when that has changed. What the app, the API and
-# the tests on real servers need beside it comes from requirements-all.lock, into the same place.
+# Everything runs inside .venv, which is made from requirements.lock when that has changed: what the pipeline and the
+# command need. What else is needed comes into the same place from a lock of its own, when a target first asks for it:
+# requirements-test.lock (tests and linters), requirements-app.lock (page and API), and requirements-all.lock (both, and
+# the tests on real servers and in a browser). All are of the same versions.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+READY_TEST := $(VENV)/.ready-test
+READY_APP := $(VENV)/.ready-app
 READY_ALL := $(VENV)/.ready-all
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test-quick test test-all lint format bench app serve push pull remote-check sweep verify-bits verify-lock clean
+.PHONY: help repro test-quick test test-all lint format bench app serve gpu push pull remote-check sweep verify-bits verify-lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(READY): requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; v = sys.version_info; v[:2] == (3, 11) or sys.exit("error: Python 3.11 is needed, received %d.%d; name one with make PYTHON=..." % v[:2])'
+	@$(PYTHON) -c 'import sys; v = sys.version_info; (3, 11) <= v[:2] <= (3, 13) or sys.exit("error: Python 3.11, 3.12 or 3.13 is needed, received %d.%d; name one with make PYTHON=..." % v[:2])'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(READY_ALL): $(READY) requirements-all.lock
-	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements-all.lock
+$(READY_TEST) $(READY_APP) $(READY_ALL) $(VENV)/.ready-gpu: $(VENV)/.ready-%: requirements-%.lock $(READY)
+	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 repro: $(READY) ## make the environment and run the pipeline (dvc repro)
@@ -32,32 +36,34 @@ repro: $(READY) ## make the environment and run the pipeline (dvc repro)
 	@brainmri same-bits
 
 # What failed last time goes first, and the first failure ends it.
-test-quick: $(READY) ## run the tests that take under two seconds each, between two edits (two minutes in all)
+test-quick: $(READY_TEST) ## run the tests that take under two seconds each, between two edits (two minutes in all)
 	pytest -q -x --failed-first -m "not slow and not pipeline and not servers and not browser"
 
-test: $(READY) ## run the tests, the whole pipeline on a tiny phantom among them
+test: $(READY_TEST) ## run the tests, the whole pipeline on a tiny phantom among them
 	pytest -m "not servers and not browser"
 
 test-all: $(READY_ALL) ## those, and the tests on real servers and in a real browser
 	pytest
 
-lint: $(READY_ALL) ## check style and types, of the app too
+lint: $(READY_TEST) $(READY_APP) ## check style and types, of the app too
 	ruff check
 	ruff format --check
 	mypy
 
-format: $(READY) ## mend what a formatter can
+format: $(READY_TEST) ## mend what a formatter can
 	ruff check --fix
 	ruff format
 
 bench: $(READY) ## write benchmarks/RESULTS.md (BENCH="--raw data/raw --torch-python ..." for more)
 	python -m benchmarks $(BENCH)
 
-app: $(READY_ALL) ## open the page on http://127.0.0.1:8501 (docs/app.md)
+app: $(READY_APP) ## open the page on http://127.0.0.1:8501 (docs/app.md)
 	python -m streamlit run app/main.py
 
-serve: $(READY_ALL) ## serve the HTTP API on http://127.0.0.1:8000 (docs/app.md)
+serve: $(READY_APP) ## serve the HTTP API on http://127.0.0.1:8000 (docs/app.md)
 	python -m uvicorn app.api:api --host 127.0.0.1 --port 8000 --no-server-header
+
+gpu: $(VENV)/.ready-gpu ## add the CUDA libraries, for an NVIDIA GPU (docs/gpu.md)
 
 push: $(READY) ## send what colleagues need to DVC's remote (REMOTE=name for another than the default)
 	brainmri push $(addprefix --remote ,$(REMOTE))

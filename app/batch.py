@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from app import limits
+from brainmri.core import kinds
 from brainmri.core.errors import BrainMRIError, InputError
 from brainmri.prediction.answer import Answer, answer
 from brainmri.prediction.inputs import Input, opened
 from brainmri.prediction.trained_models import Models
-from brainmri.sources import dicom
 
 T = TypeVar("T")
 Key = tuple[Any, ...]
@@ -46,7 +46,7 @@ class Read:
 
 def together(files: Sequence[Given]) -> list[Given]:
     """Return the files with all loose DICOM files as one archive: dropped together, they are slices of series."""
-    loose = [file for file in files if dicom.is_dicom(file.data[:512]) or file.name.lower().endswith(".dcm")]
+    loose = [file for file in files if kinds.kind(file.name, file.data[: kinds.HEAD_BYTES]) == kinds.DICOM]
     if len(loose) < 2:
         return list(files)
     place = io.BytesIO()

@@ -6,9 +6,9 @@ For more there is the command `brainmri predict`.
 import io
 import zipfile
 
+from brainmri.core import kinds
 from brainmri.core.errors import InputError
 from brainmri.prediction.inputs import Input
-from brainmri.sources import nifti
 
 MAX_UPLOAD_BYTES = 100 * 2**20  # of a file, as in .streamlit/config.toml
 MAX_UNPACKED_BYTES = 2**30  # of an archive
@@ -29,7 +29,7 @@ def require_small_file(name: str, data: bytes) -> None:
     """
     if len(data) > MAX_UPLOAD_BYTES:
         raise InputError(f"{name}: a file should have at most {MAX_UPLOAD_BYTES} bytes here, received {len(data)}")
-    if data.startswith(_PACKED_TARS) and not nifti.is_nifti(name):
+    if data.startswith(_PACKED_TARS) and kinds.kind(name, data) != kinds.VOLUME:
         raise InputError(f"{name}: an archive should be a zip or a plain tar here, received a compressed one")
     try:
         members = zipfile.ZipFile(io.BytesIO(data)).infolist() if data.startswith(b"PK") else []

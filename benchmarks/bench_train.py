@@ -57,19 +57,19 @@ def compiled(model: keras.Model) -> keras.Model:
     return model
 
 
-def network(shape: tuple[int, ...]) -> keras.Model:
+def network(shape: tuple[int, int, int]) -> keras.Model:
     return compiled(cnn(shape, len(CLASSES), [32, 64], [2, 2], kernel=3, stride=1, dense=128, dropout=0.5))
 
 
-def own_network(shape: tuple[int, ...]) -> keras.Model:
+def own_network(shape: tuple[int, int, int]) -> keras.Model:
     return compiled(cnn(shape, len(CLASSES), **PARAMS["train"]["cnn"], dropout=PARAMS["train"]["dropout"]))
 
 
-def default_network(shape: tuple[int, ...]) -> keras.Model:
+def default_network(shape: tuple[int, int, int]) -> keras.Model:
     return compiled(residual(shape, len(CLASSES), **PARAMS["train"]["residual"], dropout=PARAMS["train"]["dropout"]))
 
 
-def efficient_network(shape: tuple[int, ...]) -> keras.Model:
+def efficient_network(shape: tuple[int, int, int]) -> keras.Model:
     return compiled(lite0(shape, len(CLASSES), weights=None, side=None, dropout=PARAMS["train"]["dropout"]))
 
 

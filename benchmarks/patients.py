@@ -2,8 +2,10 @@
 
 `--masks` takes the set (`images/<n>.png`, `masks/<n>.png`: a folder or an archive) and prints, change by change, how
 many of its slices still get their own person; with `--slices` (CSV: number, label, patient, fold) it writes the table
-of facts to `--out` instead. `--raw` takes a folder that fetch wrote and prints what is recognised in it. Without
-either, simulated slices are looked up, of which none should be found. The tables of docs/patients.md are made so.
+of facts to `--out` instead. With `--manifest` it writes a folder of the set with `cheng.csv`, a manifest for
+`fetch.local.manifest` in which every slice has the class it is recognised by: the set itself names none. `--raw` takes
+a folder that fetch wrote and prints what is recognised in it. Without either, simulated slices are looked up, of which
+none should be found. The tables of docs/patients.md are made so.
 """
 
 import argparse
@@ -16,7 +18,7 @@ import pandas as pd
 
 from benchmarks.twins import cropped, jpeg
 from brainmri.core import shards
-from brainmri.core.files import write_table
+from brainmri.core.files import new_directory, write_table
 from brainmri.core.manifest import read_manifest
 from brainmri.core.params import load
 from brainmri.phantom.simulated_set import simulate
@@ -89,7 +91,7 @@ CHANGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def slices(masks: Path) -> Iterator[tuple[int, np.ndarray]]:
-    with local.opened_masks(masks) as source:
+    with local.opened_layout(masks, "masks", None) as source:
         for image in source.images:
             yield image.number, eight_bit(decode(source.read(image.path))[0])
 
@@ -99,6 +101,25 @@ def write(masks: Path, facts: Path, out: Path) -> None:
     found = [(number, small(picture)) for number, picture in slices(masks)]
     rows = table.loc[[number for number, _ in found]].reset_index()
     write_table(out, known_patients.table_of(rows, np.stack([vector for _, vector in found]), "cheng-"))
+
+
+def write_manifest(masks: Path, known: pd.DataFrame, out: Path) -> None:
+    """Copy the set into the new folder `out`, and list its slices there with mask and class, by number."""
+    rows, pictures = [], []
+    with local.opened_layout(masks, "masks", None) as source, new_directory(out) as folder:
+        for image in sorted(source.images, key=lambda image: image.number):
+            for kind, path in (("images", image.path), ("masks", image.mask_path)):
+                (folder / kind).mkdir(exist_ok=True)
+                (folder / kind / Path(path).name).write_bytes(source.read(path))
+            names = {"path": f"images/{Path(image.path).name}", "mask": f"masks/{Path(image.mask_path).name}"}
+            rows.append(names | {"patient": "", "split": ""})
+            pictures.append(small(eight_bit(decode(source.read(image.path))[0])))
+        labels = known_patients.recognise(np.stack(pictures), known)["label"]
+        table = pd.DataFrame(rows).assign(label=labels)[["path", "label", "patient", "split", "mask"]]
+        write_table(folder / "cheng.csv", table)
+    print(
+        f"{len(table)} slices, {(labels == '').sum()} of them not recognised, so without a class: {out / 'cheng.csv'}"
+    )
 
 
 def under_changes(masks: Path, known: pd.DataFrame) -> pd.DataFrame:
@@ -157,11 +178,14 @@ def main() -> None:
     parser.add_argument("--masks", type=Path, help="folder or archive of the Cheng set in Kaggle's layout")
     parser.add_argument("--slices", type=Path, help="CSV of number, label, patient and fold: write the table")
     parser.add_argument("--out", type=Path, default=known_patients.TABLE)
+    parser.add_argument("--manifest", type=Path, metavar="FOLDER", help="write the set with classes there")
     parser.add_argument("--raw", type=Path, help="folder that fetch wrote")
     args = parser.parse_args()
     pd.set_option("display.width", 200, "display.precision", 4, "display.max_columns", 20)
     if args.masks and args.slices:
         write(args.masks, args.slices, args.out)
+    elif args.masks and args.manifest:
+        write_manifest(args.masks, known_patients.read_table(), args.manifest)
     elif args.masks:
         print(under_changes(args.masks, known_patients.read_table()))
     elif args.raw:

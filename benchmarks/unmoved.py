@@ -21,6 +21,7 @@ from brainmri.core.shards import read_images
 from brainmri.prediction.answer import prepared
 from brainmri.prediction.inputs import Named, read_one
 from brainmri.prediction.trained_models import Models, load_models
+from brainmri.preprocessing.decoding import decode
 from brainmri.preprocessing.native import from_square
 from brainmri.segmentation.methods import outline
 
@@ -85,7 +86,8 @@ def wider(scan: np.ndarray, level: int) -> np.ndarray:
 
 def padded(scan: np.ndarray, value: float, kind: type, write: Callable[[np.ndarray], Named]) -> tuple[Named, Named]:
     """Return a scan of a round field of view in the levels of a kind, black and padded with a value outside of it."""
-    deep, gone = scan.astype(kind) * 8, outside(scan)
+    deep: np.ndarray = scan.astype(kind) * 8
+    gone = outside(scan)
     return write(np.where(gone, 0, deep).astype(kind)), write(np.where(gone, value, deep).astype(kind))
 
 
@@ -141,7 +143,7 @@ def slices_of_test(raw: Path, every: int) -> list[np.ndarray]:
     """Return every so many of the test slices of a set, (H, W) uint8; planted copies are left out."""
     rows = read_manifest(raw)
     rows = rows[(rows["split"] == "test") & ~rows["path"].str.contains("_twin")].iloc[::every]
-    return [cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) for _, data, _ in read_images(raw, rows)]
+    return [decode(data)[0] for _, data, _ in read_images(raw, rows)]
 
 
 def main() -> None:

@@ -24,7 +24,7 @@ from brainmri.core.labels import class_names
 from brainmri.core.manifest import read_manifest
 from brainmri.core.params import Seed, load
 from brainmri.core.shards import read_images
-from brainmri.preprocessing import known_patients, leakage, splits
+from brainmri.preprocessing import known_patients, leakage, masks, splits
 from brainmri.preprocessing.exclusions import read_exclusions
 from brainmri.preprocessing.head import shows_head
 from brainmri.preprocessing.images import ImageParams
@@ -80,6 +80,8 @@ def run(params: Params, raw: Path, exclude: Path, out: Path) -> None:
         refuse_too_many_bad(scans.bad[~scans.bad["image_id"].isin(excluded)], len(manifest), params.max_bad)
         warn_of_missing_windows(scans, params)
         warn_of_missing_heads(scans)
+        masks.refuse_all_empty(scans.mask_facts)
+        warn_of_masks(scans)
         table, pairs = find_patients(scans, params)
         table = assign_splits(table, excluded, params, rng)
         classes = class_names(table["label"])
@@ -118,6 +120,13 @@ def warn_of_missing_heads(scans: Scans) -> None:
     """Name the images that cannot show a head; a person may list them in `exclude.csv`."""
     for image_id in scans.table.loc[~shows_head(scans.table), "image_id"]:
         print(f"warning: image {image_id} shows no head: nothing but one level or noise", file=sys.stderr)
+
+
+def warn_of_masks(scans: Scans) -> None:
+    """Say how many masks are not what one expects of a tumour's, and name the first of them."""
+    for kind, ids in masks.unlikely(scans.mask_facts).items():
+        named = f"the first are of images {', '.join(ids[:3])}"
+        print(f"warning: {len(ids)} of {len(scans.mask_facts)} masks {kind}; {named}", file=sys.stderr)
 
 
 def find_patients(scans: Scans, params: Params) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -172,11 +181,11 @@ def write_split(folder: Path, scans: Scans, rows: pd.DataFrame) -> None:
     """Write the arrays and the table of one split."""
     images = create_array(folder / "images.npy", (len(rows), *scans.images.shape[1:]))
     masked = rows.index[rows["has_mask"]]
-    masks = create_array(folder / "masks.npy", (len(masked), *scans.masks.shape[1:]))
+    stored_masks = create_array(folder / "masks.npy", (len(masked), *scans.masks.shape[1:]))
     for to, at in enumerate(rows.index):
         images[to] = scans.images[at]
     for to, at in enumerate(masked):
-        masks[to] = scans.masks[at]
+        stored_masks[to] = scans.masks[at]
     mask_row = np.where(rows["has_mask"], rows["has_mask"].cumsum() - 1, -1)
     write_table(folder / "index.csv", rows.assign(mask_row=mask_row)[list(COLUMNS)])
 

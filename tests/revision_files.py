@@ -91,6 +91,7 @@ def run(
     simulated=True,
     table=None,
     dice=(0.5, 0.6),
+    outlined=None,
     used=None,
     curves=None,
 ):
@@ -102,7 +103,7 @@ def run(
         for split, rows in splits.items()
     }
     outs["data/raw"] = cached_folder(project, {"manifest.csv": manifest})
-    outs["data/segmentation"] = cached_folder(project, {"rows.csv": outlines(dice)})
+    outs["data/segmentation"] = cached_folder(project, {"rows.csv": outlined or outlines(dice)})
     stage = {
         "params": {"params.yaml": used or params},
         "outs": [{"path": path, "md5": md5} for path, md5 in outs.items()],

@@ -1,14 +1,17 @@
 """The papers of the project are true: links, the README's tree, commands, tables, Makefile, workflows, locks."""
 
+import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from dvc.utils.hydra import to_hydra_overrides
 
-from brainmri.project import results
+from brainmri.project import patients_chart, results
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -30,6 +33,22 @@ def test_the_readme_says_first_that_this_is_not_for_clinical_use():
 def test_the_tables_are_those_of_the_results():
     assert list((ROOT / "results").glob("*.json"))
     assert all(page.read_text() == text for page, text in results.pages(ROOT).items())
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "results").glob("*.json")), ids=lambda path: path.name)
+def test_every_published_run_says_whose_test_images_its_network_has_learnt_from(path):
+    run = json.loads(path.read_text())
+    known, seen = run["test_patients"]["known"], run["test_patients"]["seen_in_training"]
+    title = "On unseen patients" if "folds" in run else "Every run, in one line"
+    table = (ROOT / "docs/results.md").read_text().split(f"## {title}\n")[1].split("\n## ")[0]
+    row = next(line for line in table.splitlines() if line.startswith(f"| {run['name']} |"))
+    assert (f"yes, {seen} of {known}" if seen else f"none of {known}" if known else "not known") in row.split("|")[2]
+
+
+def test_the_chart_shows_the_rows_of_the_results():
+    runs, others = results.published(ROOT)
+    shown = re.findall(r"<text[^>]*>(0\.\d{3}[^<]* of [^<]*)</text>", (ROOT / patients_chart.PICTURE).read_text())
+    assert shown == [patients_chart.figures_of(row) for row in patients_chart.rows_of(runs.values(), others)]
 
 
 def test_the_readme_is_one_screen():
@@ -147,12 +166,27 @@ def pins(name):
     return dict(re.findall(r"^([a-z0-9][^=\s]*)==(\S+)", (ROOT / name).read_text(), re.MULTILINE))
 
 
-def test_both_lock_files_pin_what_they_share_alike():
-    few, all_of_them = pins("requirements.lock"), pins("requirements-all.lock")
-    assert few.items() < all_of_them.items()
+LOCKS = [path.name for path in sorted(ROOT.glob("requirements*.lock"))]
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-all.lock"])
+def test_the_lock_for_a_gpu_adds_cuda_alone():
+    more = pins("requirements-gpu.lock").items() - pins("requirements.lock").items()
+    assert more
+    assert all(name.startswith("nvidia-") for name, _ in more)
+    assert pins("requirements.lock").items() < pins("requirements-gpu.lock").items()
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-app.lock", "requirements-test.lock"])
+def test_lock_files_pin_what_they_share_alike(name):
+    assert pins("requirements.lock").items() <= pins(name).items() < pins("requirements-all.lock").items()
+
+
+def test_what_runs_needs_neither_tests_nor_the_page():
+    assert not {"pytest", "mypy", "ruff", "hypothesis", "streamlit", "fastapi", "playwright"} & set(pins(LOCKS[-1]))
+    assert LOCKS[-1] == "requirements.lock"
+
+
+@pytest.mark.parametrize("name", LOCKS)
 def test_a_lock_file_names_no_index_and_pins_every_package_with_hashes(name):
     text = (ROOT / name).read_text()
     assert "://" not in text
@@ -215,3 +249,20 @@ def test_git_ignores_every_cached_out_of_the_pipeline():
 )
 def test_every_stage_has_its_tests(stage):
     assert (ROOT / f"tests/stages/test_{stage}.py").exists()
+
+
+def test_every_param_of_a_documented_command_is_one_that_dvc_can_read():
+    commands = re.findall(r"dvc exp run(?:\\\n|[^`\n])*", TEXT)
+    words = [word for command in commands for word in shlex.split(command.replace("\\\n", " "), comments=True)]
+    values = [words[at + 1] for at, word in enumerate(words) if word == "-S"]
+    assert "fetch.local.classes='/home/me/archive (1).zip'" in values
+    assert len(to_hydra_overrides(values)) == len(values)
+
+
+def asked(*words: str) -> list[str]:
+    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+def test_git_changes_no_line_end():
+    told = asked("check-attr", "text", "--", *asked("ls-files"))
+    assert {line.rpartition(": ")[2] for line in told} == {"unset"}

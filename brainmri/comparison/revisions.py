@@ -103,6 +103,8 @@ def _read_revision(repo: Repo, name: str, shown: str) -> Revision:
 
 def _commit(repo: Repo, name: str) -> str:
     try:
+        if name.startswith("-"):  # no name of git's begins so; a program that is handed it would take it for an option
+            raise SCMError("begins with a dash")
         # The second call, because the first takes `HEAD:params.yaml` and `HEAD^{tree}`, which name no commit, as well.
         return str(repo.scm.resolve_commit(resolve_rev(repo.scm, name or "an empty name")).hexsha)
     except (SCMError, InternalSCMError, AttributeError):

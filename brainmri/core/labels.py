@@ -1,5 +1,6 @@
 """The classes: their names, their order, how the known sets spell them; and the words beside every answer."""
 
+import re
 from collections.abc import Iterable
 
 NOT_CLINICAL = "Not for clinical use"  # beside whatever is said of a scan, in files too
@@ -17,6 +18,16 @@ SPELLINGS = {
     "pituitary": "pituitary",
     "pituitary_tumor": "pituitary",
 }
+
+
+def plain(name: str) -> str:
+    """Return a class's name without what makes no difference: capitals, spaces, hyphens, the spelling of tumour."""
+    return re.sub("[ -]", "_", name.lower()).replace("tumour", "tumor")
+
+
+def known_class(name: str) -> str:
+    """Return which of `CLASSES` a folder or a label names in any of the spellings; empty for another class."""
+    return SPELLINGS.get(plain(name), "")
 
 
 def class_names(labels: Iterable[str]) -> list[str]:

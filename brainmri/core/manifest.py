@@ -52,7 +52,7 @@ class SourceImage:
     plane: str = ""
     voxel_mm: tuple[float, float] | None = None  # between rows, between columns
     mask_path: str = ""
-    mask_data: bytes | None = None  # an 8-bit image file, foreground 128 and above
+    mask_data: bytes | None = None  # an image file; what in it is tumour says `preprocessing.masks`
     frame: int = -1
     slice_mm: float | None = None
     level_scale: float | None = None
@@ -63,6 +63,7 @@ class SourceImage:
     field_t: float | None = None
     tr_ms: float | None = None
     te_ms: float | None = None
+    case: str = ""  # whose a DICOM or NIfTI file is by the folder it lies in, where neither source nor file says
 
 
 def image_id(set_name: str, path: str, sha256: str) -> str:

@@ -5,6 +5,7 @@ Nothing that names a person is read (see `dicom` and `nifti`); names of files an
 back as they are.
 """
 
+import hashlib
 import io
 import tempfile
 from collections import Counter
@@ -19,10 +20,11 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from brainmri.core import kinds, mask_names
 from brainmri.core.errors import InputError
 from brainmri.preprocessing.decoding import decode
-from brainmri.sources import archives, dicom, layouts, nifti
-from brainmri.sources.expand import NO_PIXELS
+from brainmri.sources import archives, dicom
+from brainmri.sources.expand import COPIES
 from brainmri.sources.slicing import Volume, from_dicom, from_nifti
 
 Named = tuple[str, bytes]  # a file's name and content, such as an upload's
@@ -82,7 +84,7 @@ def opened(source: Path | Named) -> Iterator[Found]:
         name, head = source.name, b"" if source.is_dir() else _head(source)
         data: Callable[[], bytes] = partial(archives.read_file, source)
     else:
-        name, head, data = source[0], source[1][:512], lambda: source[1]
+        name, head, data = source[0], source[1][: kinds.HEAD_BYTES], lambda: source[1]
     if isinstance(source, Path) and (source.is_dir() or _is_archive(name, head)):
         with archives.opened(source) as archive:
             yield _listed(archive)
@@ -113,15 +115,12 @@ def read_one(source: Path | Named) -> Input:
 def _head(path: Path) -> bytes:
     if not path.is_file():
         raise InputError(f"{path}: no such file or folder; give pictures, DICOM or NIfTI files, folders or archives")
-    try:
-        with path.open("rb") as file:
-            return file.read(512)
-    except OSError as error:
-        raise InputError(f"{path}: not readable: {error.strerror}; check its permissions") from None
+    return archives.read_head(path)
 
 
 def _is_archive(name: str, head: bytes) -> bool:
-    return not nifti.is_nifti(name) and (head.startswith(_ARCHIVES) or head[257:262] == b"ustar")
+    known = name.lower().endswith(".zip") or head.startswith(_ARCHIVES) or head[257:262] == b"ustar"
+    return known and kinds.kind(name, head) != kinds.VOLUME
 
 
 @contextmanager
@@ -143,43 +142,58 @@ def _renamed(item: Item, path: str, name: str) -> Item:
 
 def _file(where: str, head: bytes, data: Callable[[], bytes]) -> Item:
     """Return the item of a file that was named itself: whatever it is, it is tried."""
-    if nifti.is_nifti(where):
-        return Item(where, partial(_nifti, data, where))
-    if dicom.is_dicom(head) or where.lower().endswith(layouts.SCAN_SUFFIXES):
+    kind = kinds.kind(where, head)
+    if kind == kinds.DICOM:
         return Item(where, partial(_dicom, [(where, data)], where))
-    return Item(where, partial(_picture, data, where))
+    return Item(where, partial(_BY_KIND.get(kind, _picture), data, where))
 
 
 def _listed(archive: archives.Archive) -> Found:
     items: list[tuple[str, Callable[[str], list[Input]]]] = []
     series: dict[str, list[File]] = {}
+    contents: set[tuple[str, str]] = set()
     answers = _answers(archive.files)
+    masks = {mask for mask, images in mask_names.masks_beside(archive.files).items() if images}
     ignored: Counter[str] = Counter()
     for name in tqdm(archive.files, "look", unit=" files", mininterval=1, delay=1):
         where, read = f"{archive.path}/{name}", partial(archive.read, name)
         if name in answers:
             # Of the folder that this run writes to, hidden until it is whole, there is nothing to say.
-            ignored["files of earlier answers"] += layouts.ignored_as(name) != "hidden"
-        elif nifti.is_nifti(name) and not layouts.ignored_as(name):
-            items.append((where, partial(_nifti, read)))
-        elif name.lower().endswith(layouts.IMAGE_SUFFIXES) and not layouts.ignored_as(name):
-            items.append((where, partial(_picture, read)))
-        elif layouts.is_image(name, archive.read):
-            try:
-                header = dicom.read_header(read())
-            except InputError as error:
-                items.append((where, partial(_refused, str(error))))
-                continue
-            if header is None:
-                ignored[NO_PIXELS] += 1
-            else:
-                series.setdefault(header.series or name, []).append((where, read))
-        else:
-            ignored[layouts.ignored_as(name)] += 1
+            ignored["files of earlier answers"] += kinds.litter(name) != "hidden"
+            continue
+        if name in masks:
+            ignored["masks beside their scans"] += 1
+            continue
+        try:
+            kind = archive.kind(name)
+            if kind == kinds.DICOM:
+                ignored[_keep(name, where, read, series, contents)] += 1
+        except InputError as error:
+            items.append((where, partial(_refused, str(error).removeprefix(f"{archive.path}: {name}: "))))
+            continue
+        if kind in _BY_KIND:
+            items.append((where, partial(_BY_KIND[kind], read)))
+        elif not kind:
+            ignored[kinds.ignored_as(name)] += 1
     items += [(name, partial(_dicom, files)) for name, files in _named(list(series.values()))]
     items.sort(key=lambda item: item[0])
-    counts = {kind: count for kind, count in sorted(ignored.items()) if count}
+    counts = {kind: count for kind, count in sorted(ignored.items()) if kind and count}
     return Found([Item(name, partial(read, name)) for name, read in _distinct(items)], counts)
+
+
+def _keep(
+    name: str, where: str, read: Callable[[], bytes], series: dict[str, list[File]], contents: set[tuple[str, str]]
+) -> str:
+    """Put a DICOM file to its series; return under what it is counted where it does not belong there."""
+    data = read()
+    header = dicom.read_header(data)
+    key = header.series or name
+    content = (key, hashlib.sha256(data).hexdigest())
+    if header.no_scan or content in contents:
+        return header.no_scan or COPIES
+    contents.add(content)
+    series.setdefault(key, []).append((where, read))
+    return ""
 
 
 def _answers(files: Sequence[str]) -> set[str]:
@@ -264,6 +278,13 @@ def _dicom(files: list[File], name: str) -> list[Input]:
         Input(shown, "image" if len(volume.levels) == 1 else "volume", volume.levels, _SLICE_MODE, volume)
         for shown, volume in _distinct([(name, _on_a_grid(name, volume)) for volume in volumes])
     ]
+
+
+def _pair(_: Callable[[], bytes], name: str) -> list[Input]:
+    raise InputError(f"{name}: {kinds.NO_PAIR}")
+
+
+_BY_KIND = {kinds.PICTURE: _picture, kinds.VOLUME: _nifti, kinds.PAIR: _pair}
 
 
 def _on_a_grid(name: str, volume: Volume) -> Volume:

@@ -13,7 +13,6 @@ from scipy.spatial.distance import pdist
 
 from brainmri.core.errors import InputError
 from brainmri.core.labels import NOT_CLINICAL
-from brainmri.sources import nifti
 from brainmri.sources.slicing import Volume
 
 
@@ -57,7 +56,7 @@ def write_mask(volume: Volume, masks: np.ndarray, path: Path) -> None:
     InputError
         Another ending, or masks of another shape than the volume's.
     """
-    if masks.shape != volume.levels.shape or not nifti.is_nifti(path.name):
+    if masks.shape != volume.levels.shape or not path.name.lower().endswith((".nii", ".nii.gz")):
         raise InputError(
             f"{path}: a mask should have the scan's shape {volume.levels.shape} and a name that ends in .nii or "
             f".nii.gz, received {masks.shape}"

@@ -95,7 +95,7 @@ def drop(table: pd.DataFrame, mode: str) -> pd.DataFrame:
         _drop(table, labelled, "neighbour_group", NEIGHBOUR, NEIGHBOUR)
     for name in ("train", "val", "test"):
         if not (table["split"] == name).any():
-            raise InputError(f"preprocess: every split needs images, received none for {name}; bring more images")
+            raise InputError(f"preprocess: every split needs images, received none for {name}; {_way_out(table)}")
     lost = set(table["label"][table["given"] == "train"]) - set(table["label"][table["split"] == "train"]) - {""}
     if lost:
         raise InputError(
@@ -103,6 +103,18 @@ def drop(table: pd.DataFrame, mode: str) -> pd.DataFrame:
             f"copies (preprocess.duplicates: {mode}); choose report, or bring images that are no copies"
         )
     return table
+
+
+def _way_out(table: pd.DataFrame) -> str:
+    """Return what to do where a split stays empty: anonymisers give many people one PatientID, and none is divided."""
+    patients = table["patient"][table["patient"] != ""]
+    if not 0 < patients.nunique() < 3:
+        return "bring more images"
+    return (
+        f"a patient is never divided, and {len(patients)} of {len(table)} images are of {patients.nunique()}; bring "
+        "more patients, or, where several people have the same PatientID, say who is who in column patient of a "
+        "manifest or in fetch.local.patients (docs/your-own-images.md)"
+    )
 
 
 def _drop(table: pd.DataFrame, task: pd.Series, groups: str, of_test: str, of_val: str) -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 from brainmri.core.errors import ArtifactError
 from brainmri.core.manifest import read_manifest
 from brainmri.core.shards import opened
-from brainmri.preprocessing.decoding import decode
+from brainmri.preprocessing.masks import read_mask
 
 
 class NativeTruth(NamedTuple):
@@ -74,6 +74,5 @@ def native_truths(raw: Path, index: pd.DataFrame) -> Iterator[NativeTruth | None
                     "none; run `dvc repro`"
                 )
             row = manifest.loc[image.image_id]
-            levels, _ = decode(read(row["mask_shard"], f"{row['set']}/{row['mask_path']}"))
-            mask = levels > np.iinfo(levels.dtype).max // 2
+            mask = read_mask(read(row["mask_shard"], f"{row['set']}/{row['mask_path']}")).tumour
             yield NativeTruth(mask, (float(row["voxel_row_mm"]), float(row["voxel_col_mm"])))

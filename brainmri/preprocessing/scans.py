@@ -3,10 +3,11 @@
 import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pandas as pd
 
@@ -25,6 +26,7 @@ from brainmri.preprocessing.images import (
     to_square,
     window_table,
 )
+from brainmri.preprocessing.masks import FACTS, read_mask
 from brainmri.preprocessing.quality import quality
 
 # One stored image: its row of the manifest, the bytes of its file and of its mask.
@@ -44,6 +46,7 @@ class Scan:
     counts: (
         np.ndarray
     )  # (1 + C, 256), pixels of each level inside the head: before (in 256 levels), and after each window
+    mask_facts: dict[str, object] = field(default_factory=dict)  # its values, and in what it is unlikely
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ class Scans:
     thumbnails: np.ndarray  # (N, 1024) float32
     histograms: pd.DataFrame  # columns label, stage, level, share
     bad: pd.DataFrame  # columns image_id, reason
+    mask_facts: pd.DataFrame  # one row a mask, columns `masks.FACTS`
 
 
 def read_scan(
@@ -72,7 +76,10 @@ def read_scan(
     """
     grey, mode = decode(data)
     scan = scan_of(grey, mode, params, own_window)
-    return scan if mask_data is None else replace(scan, mask=_read_mask(mask_data, grey.shape, params))
+    if mask_data is None:
+        return scan
+    mask, facts = _mask_of(mask_data, scan, params)
+    return replace(scan, mask=mask, mask_facts=facts)
 
 
 def scan_of(grey: np.ndarray, mode: str, params: ImageParams, own_window: tuple[float, float] | None = None) -> Scan:
@@ -107,6 +114,7 @@ def read_scans(stored: Iterable[StoredImage], count: int, params: ImageParams, f
     counts: dict[str, np.ndarray] = {}
     rows: list[dict[str, Any]] = []
     bad: list[dict[str, str]] = []
+    mask_facts: list[dict[str, Any]] = []
     images, masks = folder / "images.npy", folder / "masks.npy"
     with _writer(images, (*shape, len(params.windows))) as put_image, _writer(masks, shape) as put_mask:
         for row, data, mask_data in stored:
@@ -118,11 +126,14 @@ def read_scans(stored: Iterable[StoredImage], count: int, params: ImageParams, f
             put_image(len(rows), scan.channels)
             if scan.mask is not None:
                 put_mask(len(rows), scan.mask)
+                mask_facts.append(_mask_row(row) | scan.mask_facts)
             thumbnails[len(rows)] = duplicates.thumbnail(scan.square)
             counts[row.label] = counts.get(row.label, 0) + scan.counts
             rows.append(_index_row(row, scan))
     unread = pd.DataFrame(bad, columns=["image_id", "reason"])
-    return Scans(pd.DataFrame(rows), open_array(images), open_array(masks), thumbnails, _histograms(counts), unread)
+    known = pd.DataFrame(mask_facts, columns=list(FACTS))
+    arrays = (open_array(images), open_array(masks), thumbnails)
+    return Scans(pd.DataFrame(rows), *arrays, _histograms(counts), unread, known)
 
 
 @contextmanager
@@ -142,17 +153,35 @@ def _writer(path: Path, shape: tuple[int, ...]) -> Iterator[Callable[[int, np.nd
         yield put
 
 
-def _read_mask(data: bytes, shape: tuple[int, ...], params: ImageParams) -> np.ndarray:
-    try:
-        mask, _ = decode(data)
-    except InputError as error:
-        raise InputError(f"mask {error}") from None
-    if mask.shape != shape:
-        raise InputError(f"mask should have the image's size {shape}, received {mask.shape}")
-    half = np.iinfo(mask.dtype).max // 2
-    if 0 < mask.max() <= half:
-        raise InputError(f"mask should be 0 outside and above {half} inside the tumour, received at most {mask.max()}")
-    return mask_to_square(mask > half, params.size, params.fit)
+def _mask_of(data: bytes, scan: Scan, params: ImageParams) -> tuple[np.ndarray, dict[str, object]]:
+    """Return the mask on the square grid, and what is to be known of it."""
+    found = read_mask(data)
+    shape = (scan.facts["height_px"], scan.facts["width_px"])
+    if found.tumour.shape != shape:
+        raise InputError(f"mask should have the image's size {shape}, received {found.tumour.shape}")
+    square = mask_to_square(found.tumour, params.size, params.fit)
+    hull = _hull(scan.inside)
+    facts: dict[str, object] = {
+        "values": found.values,
+        "labels": found.labels,
+        "empty": not found.tumour.any(),
+        "most_of_head": bool((square & scan.inside).sum() > scan.inside.sum() / 2),
+        "outside_head": bool(hull.any() and (square & hull).sum() < square.sum() / 2),
+    }
+    return square, facts
+
+
+def _hull(inside: np.ndarray) -> np.ndarray:
+    """Return the convex hull of the head, bool: what is dark around a tumour at the base of the skull belongs to it."""
+    filled = np.zeros(inside.shape, np.uint8)
+    if inside.any():
+        cv2.fillConvexPoly(filled, cv2.convexHull(np.argwhere(inside)[:, ::-1].astype(np.int32)), 1)
+    return filled.view(bool)
+
+
+def _mask_row(row: Any) -> dict[str, Any]:
+    volume = f"{row.set}/{row.path.rpartition('/')[0]}" if row.frame >= 0 else ""
+    return {"image_id": row.image_id, "label": row.label, "volume": volume}
 
 
 def _own_window(row: Any) -> tuple[float, float] | None:

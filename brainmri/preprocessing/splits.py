@@ -137,7 +137,7 @@ def deal(table: pd.DataFrame, unit: pd.Series, folds: int, rng: np.random.Genera
     if len(images) < folds:
         raise InputError(
             f"preprocess.folds: should be at most the patients and groups of look-alikes, {len(images)}, "
-            f"received {folds}"
+            f"received {folds}; bring more patients, or say who is who where several people have the same PatientID"
         )
     of_unit, total = images.to_numpy(), images.to_numpy().sum(axis=0)
     dealt = _known_folds(table, unit, folds).reindex(images.index, fill_value=-1).to_numpy(copy=True)

@@ -15,16 +15,16 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from brainmri.core import shards
+from brainmri.core import kinds, shards
 from brainmri.core.errors import InputError
 from brainmri.core.files import write_table
 from brainmri.core.labels import NOT_CLINICAL
 from brainmri.core.manifest import read_manifest
 from brainmri.core.params import load
-from brainmri.preprocessing import leakage
+from brainmri.preprocessing import leakage, masks
 from brainmri.preprocessing.head import shows_head
 from brainmri.preprocessing.scans import Scans, read_scans
-from brainmri.sources import archives, dicom, expand, layouts, local, nifti, slicing
+from brainmri.sources import archives, dicom, layouts, local, slicing
 from stages import fetch, preprocess
 
 T = TypeVar("T")
@@ -47,10 +47,10 @@ def check(paths: Sequence[Path], params: Path) -> dict[str, Any]:
     -------
     dict
         `sets` as in fetch's `summary.json`; `unreadable` (file, reason); `images` (sizes, modes, spacing);
-        `without_head`, the files that show one level or noise; `twins` as in preprocess' summary, and pairs by split;
-        `clashes` (groups of twins with several labels); `patients` as in
-        preprocess' summary, of the splits it would draw; `refused`, why a run would stop, empty if it would not. What
-        could not be looked at any more is missing.
+        `without_head`, the files that show one level or noise; `masks` (their values, and files of unlikely ones);
+        `twins` as in preprocess' summary, and pairs by split; `clashes` (groups of twins with several labels);
+        `patients` as in preprocess' summary, of the splits it would draw; `refused`, why a run would stop, empty if it
+        would not. What could not be looked at any more is missing.
 
     Raises
     ------
@@ -82,6 +82,8 @@ def check(paths: Sequence[Path], params: Path) -> dict[str, Any]:
         unreadable += [{"file": paths_of[row.image_id], "reason": row.reason} for row in scans.bad.itertuples()]
         with redirect_stderr(io.StringIO()):  # it warns of each bad image by its id
             _tried(lambda: preprocess.refuse_too_many_bad(scans.bad, len(manifest), settings.max_bad), refused)
+        _tried(lambda: masks.refuse_all_empty(scans.mask_facts), refused)
+        result["masks"] = _masks(scans.mask_facts, paths_of)
         if len(scans.table):
             result["images"] = _images(scans.table, manifest)
             result["without_head"] = scans.table.loc[~shows_head(scans.table), "image_id"].map(paths_of).tolist()
@@ -120,14 +122,14 @@ def _tried(step: Callable[[], T], refused: list[str]) -> T | None:
 
 def _readable(source: local.Source, unreadable: list[dict[str, str]]) -> local.Source:
     """Return a source without the DICOM and NIfTI files that cannot be read, which fetch stops at; note them."""
-    scans = [image for image in source.images if expand.is_scan(image.path)]
+    scans = [image for image in source.images if source.kind(image.path) != kinds.PICTURE]
     bad = set()
     for image in tqdm(scans, "read", unit=" files", mininterval=1, disable=not scans):
         try:
             data = source.read(image.path)
-            if nifti.is_nifti(image.path):
+            if source.kind(image.path) == kinds.VOLUME:
                 slicing.from_nifti(data)
-            elif dicom.read_header(data) is not None:
+            elif not dicom.read_header(data).no_scan:
                 dicom.read_dicom(data)
         except InputError as error:
             unreadable.append({"file": image.path, "reason": str(error)})
@@ -163,6 +165,13 @@ def _images(table: pd.DataFrame, manifest: pd.DataFrame) -> dict[str, Any]:
     }
 
 
+def _masks(facts: pd.DataFrame, paths_of: pd.Series) -> dict[str, Any]:
+    """Return which values the masks hold, and the files of those that are unlikely."""
+    values = facts["values"].value_counts()
+    found = {kind: [str(paths_of[image]) for image in ids] for kind, ids in masks.unlikely(facts).items()}
+    return {"values": {str(value): int(count) for value, count in values.items()}, "unlikely": found}
+
+
 def _twins(scans: Scans, settings: preprocess.Params, paths_of: pd.Series, refused: list[str]) -> dict[str, Any]:
     """Return what preprocess would find of twins and patients, and the splits it would draw."""
     table, pairs = preprocess.find_patients(scans, settings)
@@ -191,6 +200,8 @@ def as_text(result: dict[str, Any]) -> str:
     if "images" in result:
         lines += _image_lines(result["images"])
         lines += [f"without a head: {len(result['without_head'])}", *_some(result["without_head"])]
+    if result.get("masks", {}).get("values"):
+        lines += _mask_lines(result["masks"])
     if "twins" in result:
         lines += _twin_lines(result["twins"], result["clashes"])
     if "patients" in result:
@@ -227,6 +238,15 @@ def _image_lines(own: dict[str, Any]) -> list[str]:
         f"modes: {_tally(own['modes'])}",
         f"spacing: {spacing if own['spacing_mm'] else 'not stated, so that areas are in pixels'}",
     ]
+
+
+def _mask_lines(own: dict[str, Any]) -> list[str]:
+    values = [f"{value} in {count}" for value, count in own["values"].items()]
+    more = f"; and {len(values) - 3} other lists of values" if len(values) > 3 else ""
+    lines = [f"masks: {'; '.join(values[:3])}{more}"]
+    for kind, files in own["unlikely"].items():
+        lines += [f"  {len(files)} {kind}:", *(f"  {line}" for line in _some(files))]
+    return lines
 
 
 def _twin_lines(twins: dict[str, Any], clashes: list[list[dict[str, str]]]) -> list[str]:

@@ -60,14 +60,22 @@ def verify_lock(args: argparse.Namespace) -> None:
 
 
 def record(args: argparse.Namespace) -> None:
-    """Record the run that stands in the project's folder."""
-    results.record(args.root, args.name, args.command_line, args.out)
+    """Record the run that stands in the project's folder, or folds that were pooled."""
+    if args.pooled is not None:
+        results.record_pooled(args.pooled, args.name, args.command_line, args.out)
+    else:
+        results.record(args.root, args.name, args.command_line, args.out)
 
 
 def readme(args: argparse.Namespace) -> None:
-    """Write the tables of the README and of docs/results.md anew from `results/`."""
+    """Write the tables of the README and of docs/results.md, and the chart of docs/patients.md, from `results/`."""
+    # Here and not at the top: Matplotlib takes a second to import.
+    from brainmri.project import patients_chart
+
     for page, text in results.pages(args.root).items():
         page.write_text(text)
+    runs, others = results.published(args.root)
+    patients_chart.draw(args.root / patients_chart.PICTURE, patients_chart.rows_of(runs.values(), others))
 
 
 def compare(args: argparse.Namespace) -> None:
@@ -249,8 +257,11 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("name", help="how docs/results.md calls the run")
     command.add_argument("command_line", help="the command that made it, without private paths")
     command.add_argument("out", type=Path, help="JSON file to write, such as results/nickparvar-cnn.json")
+    command.add_argument(
+        "--pooled", type=Path, metavar="FOLDER", help="what `brainmri pool` wrote, instead of this run"
+    )
     command.set_defaults(run=record)
-    command = commands.add_parser("readme", help="write the tables of README and docs anew from results/")
+    command = commands.add_parser("readme", help="write the tables and the chart of README and docs anew from results/")
     command.set_defaults(run=readme)
     command = commands.add_parser("compare", help="say what changed between two revisions, and if more than chance")
     command.add_argument("rev_a", metavar="REV_A", help="commit, branch, tag or DVC experiment")

@@ -4,24 +4,33 @@ Each fold is a run of its own (`preprocess.split: patient`, `preprocess.fold` fr
 `brainmri sweep` made. All is read from git, offline, and no checkout is needed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from brainmri.comparison.revision_tables import PREDICTIONS
-from brainmri.comparison.revisions import Revision, read_revisions
+import pandas as pd
+
+from brainmri.comparison.revision_tables import PREDICTIONS, SEGMENTATION, from_json
+from brainmri.comparison.revisions import Revision, read_out, read_revisions
 from brainmri.core.errors import ArtifactError, InputError
 from brainmri.core.files import new_directory, write_json, write_table
+from brainmri.core.git import git
 from brainmri.scoring import pooling
+from brainmri.scoring.scores import nested
 
 FOLD = "preprocess.fold"
 STAGES = ("fetch", "preprocess", "augment", "train", "evaluate")  # which the predictions come from
+OUTLINES = ("train_unet", "segment")  # which the outlines come from as well
 RAW = "data/raw"
 DATA, SEEN = "metrics/data.json", "patients.test.seen_in_training"
+PROBE, PROBES = "metrics/probe.json", ("nearest_neighbour", "metadata")
+VERSIONS = "models/classifier/versions.json"
+TEXTS = ("image_id", "label", "set", "method")  # columns of the outlines' rows
 
 
 def pool(root: Path, names: Sequence[str], seed: int, resamples: int, out: Path) -> dict[str, Any]:
-    """Write `predictions.csv`, out of fold, and `scores.json` to folder `out`; return the scores.
+    """Write `predictions.csv` and `outlines.csv`, out of fold, and `scores.json` to folder `out`; return the scores.
 
     Parameters
     ----------
@@ -35,7 +44,10 @@ def pool(root: Path, names: Sequence[str], seed: int, resamples: int, out: Path)
     Returns
     -------
     dict
-        As of `pooling.score`; `test_patients` tells `seen_in_training` too, summed over the folds.
+        `folds`, their number; `runs`, `commit` (of the code, empty where it differs between the runs), `params` without
+        the fold, `versions`; `test_patients`: `known`, `images_without` and `seen_in_training`, summed over the folds;
+        `metrics`: `classify` as of `pooling.score`, `probe`, and `segment` as of `pooling.score_outlines`, empty where
+        `without_outlines` says why.
 
     Raises
     ------
@@ -47,15 +59,90 @@ def pool(root: Path, names: Sequence[str], seed: int, resamples: int, out: Path)
     runs = read_revisions(root, names)
     require_whole(runs)
     require_all_folds(runs)
-    require_same_given(runs)
+    require_same_given(runs, STAGES)
     runs = sorted(runs, key=lambda run: int((run.params or {})[FOLD]))
     pooled = pooling.pool([run.predictions for run in runs if run.predictions is not None])
-    found = pooling.score(pooled, seed, resamples)
-    found["test_patients"]["seen_in_training"] = sum(int(run.metrics[DATA][SEEN]) for run in runs)
+    classify = pooling.score(pooled, seed, resamples)
+    told = classify.pop("test_patients")
+    found = {
+        "folds": classify.pop("folds"),
+        **origin(root, runs),
+        "test_patients": {**told, "seen_in_training": sum(int(run.metrics[DATA][SEEN]) for run in runs)},
+        "metrics": {"classify": classify, "probe": probes(runs), "segment": {}},
+    }
+    tables, why_not = outlines(root, runs)
     with new_directory(out) as folder:
         write_table(folder / Path(PREDICTIONS).name, pooled)
+        if why_not:
+            found["without_outlines"] = why_not
+        else:
+            rows = pooling.pool_outlines(tables)
+            bounds = (runs[0].params or {})["segment.size_bounds_px"]
+            found["metrics"]["segment"] = pooling.score_outlines(rows, bounds, seed, resamples)
+            write_table(folder / "outlines.csv", rows)
         write_json(folder / "scores.json", found)
     return found
+
+
+def origin(root: Path, runs: Sequence[Revision]) -> dict[str, Any]:
+    """Return how the runs were come by: their names, the commit of their code, params and versions."""
+    commits = [run.commit or "HEAD" for run in runs]
+    base = git(root, "merge-base", "--octopus", *commits)
+    code = ("*.py", "brainmri/*.csv", "dvc.yaml", "requirements.lock")
+    differs = any(git(root, "diff", "--name-only", base, commit, "--", *code) for commit in commits)
+    try:
+        versions = from_json(read_out(root, runs[0].name, VERSIONS), VERSIONS)
+    except ArtifactError:  # the cache of another machine has it
+        versions = {}
+    params = {key: value for key, value in (runs[0].params or {}).items() if key != FOLD}
+    return {
+        "runs": [run.name for run in runs],
+        "commit": "" if differs else base,
+        "params": nested(params),
+        "versions": versions,
+    }
+
+
+def probes(runs: Sequence[Revision]) -> dict[str, Any]:
+    """Return the pooled accuracy of each probe that every run has, on whole test parts."""
+    found = {}
+    for name in PROBES:
+        folds = [_probe(run.metrics.get(PROBE, {}), name) for run in runs]
+        if all(folds):
+            found[name] = {"whole": pooling.pool_probe(folds)}
+    return found
+
+
+def _probe(flat: Mapping[str, Any], name: str) -> dict[str, float]:
+    keys = {key: f"{name}.whole.{key}" for key in ("accuracy", "images")}
+    return {key: float(flat[at]) for key, at in keys.items()} if set(keys.values()) <= set(flat) else {}
+
+
+def outlines(root: Path, runs: Sequence[Revision]) -> tuple[list[pd.DataFrame], str]:
+    """Return the rows of each run's outlines, or why they are not pooled."""
+    try:
+        require_same_given(runs, OUTLINES)
+        tables = [read_rows(read_out(root, run.name, SEGMENTATION), run.name) for run in runs]
+    except (ArtifactError, InputError) as error:
+        return [], str(error)
+    if not any((table["truth_px"] > 0).any() for table in tables):
+        return [], "no test image has a mask with a tumour"
+    return tables, ""
+
+
+def read_rows(data: bytes, name: str) -> pd.DataFrame:
+    """Return the outlines' rows of the run `name`: texts, and numbers that are NaN where they are empty."""
+    try:
+        table = pd.read_csv(BytesIO(data), dtype=str, keep_default_na=False)
+        numbers = [
+            column for column in table if column not in TEXTS and table[column].isin(["True", "False"]).sum() == 0
+        ]
+        return table.assign(**table[numbers].replace("", "nan").astype(float))
+    except ValueError as error:
+        raise ArtifactError(
+            f"{name}: {SEGMENTATION} should be a table of numbers, received: {' '.join(str(error).split())}; "
+            "run `dvc repro` there"
+        ) from None
 
 
 def require_whole(runs: Sequence[Revision]) -> None:
@@ -89,10 +176,10 @@ def require_all_folds(runs: Sequence[Revision]) -> None:
         raise InputError(f"pool: each fold of {wanted} should be given once, received {folds}; run those that lack")
 
 
-def require_same_given(runs: Sequence[Revision]) -> None:
-    """Raise `InputError` unless all runs were given the same images, `exclude.csv` and code, by their dvc.lock."""
+def require_same_given(runs: Sequence[Revision], stages: Sequence[str]) -> None:
+    """Raise `InputError` unless `stages` were given the same images, `exclude.csv` and code in all runs' dvc.lock."""
     given = [
-        {RAW: run.hashes.get(RAW), **{path: md5 for stage in STAGES for path, md5 in run.given.get(stage, {}).items()}}
+        {RAW: run.hashes.get(RAW), **{path: md5 for stage in stages for path, md5 in run.given.get(stage, {}).items()}}
         for run in runs
     ]
     differ = sorted({path for own in given for path in own | given[0] if own.get(path) != given[0].get(path)})
@@ -105,17 +192,22 @@ def require_same_given(runs: Sequence[Revision]) -> None:
 
 def as_text(found: dict[str, Any]) -> str:
     """Return the headline scores as text, a line each."""
-    whole, ends, mean, sd = found["whole"], found["ci95"], found["by_fold"]["mean"], found["by_fold"]["sd"]
-    told = found["test_patients"]
-    return "\n".join(
-        [
-            f"{whole['images']} images of {whole['units']} units, {found['folds']} folds",
-            _line("accuracy", *(part["accuracy"] for part in (whole, ends, mean, sd))),
-            _line("macro F1", *(part["macro"]["f1"] for part in (whole, ends, mean, sd))),
-            f"patients tested: {told['known']} known, {told['seen_in_training']} of them in training too; "
-            f"images without a known patient: {told['images_without']}",
-        ]
-    )
+    classify, told = found["metrics"]["classify"], found["test_patients"]
+    whole, ends, mean, sd = classify["whole"], classify["ci95"], classify["by_fold"]["mean"], classify["by_fold"]["sd"]
+    lines = [
+        f"{whole['images']} images of {whole['units']} units, {found['folds']} folds",
+        _line("accuracy", *(part["accuracy"] for part in (whole, ends["whole"], mean, sd))),
+        _line("macro F1", *(part["macro"]["f1"] for part in (whole, ends["whole"], mean, sd))),
+        f"patients tested: {told['known']} known, {told['seen_in_training']} of them in training too; "
+        f"images without a known patient: {told['images_without']}",
+    ]
+    for method, scores in found["metrics"]["segment"].items():
+        dice, by_fold = scores["all"]["dice"], scores["by_fold"]
+        figures = (dice["mean"], dice["mean_ci95"], by_fold["mean"]["dice"], by_fold["sd"]["dice"])
+        lines.append(_line(f"Dice, {method}, {scores['images_with_tumour_mask']} masks", *figures))
+    if "without_outlines" in found:
+        lines.append(f"outlines are not pooled: {found['without_outlines']}")
+    return "\n".join(lines)
 
 
 def _line(name: str, value: float, ends: dict[str, float], mean: float, sd: float) -> str:

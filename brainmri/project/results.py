@@ -6,22 +6,29 @@ Three rows stand in the README (`HEADLINE`), every run in `docs/results.md`.
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
+import pandas as pd
+
 from brainmri.core.errors import ArtifactError
-from brainmri.core.files import read_json, write_json
+from brainmri.core.files import read_json, write_json, write_table
 from brainmri.core.git import git
+from brainmri.core.labels import NO_TUMOUR
 from brainmri.core.params import read_yaml
 from brainmri.project import lock
 from brainmri.project.reproducibility import processor
 from brainmri.reporting.documents import markdown_table
 from brainmri.reporting.formatting import NOT_DEFINED, number, score, with_ends
 from brainmri.scoring import assessment
+from brainmri.scoring.mask_scores import SIZES
 from brainmri.segmentation.methods import METHODS
 
 METRICS = ("data", "probe", "classify", "segment")
 PARTS = {**assessment.PARTS, "whole": "all"}  # the columns are narrow
 MADE = ("name", "command", "commit")
 RUN, EXTERNAL = ("classify", "segment"), ("scores", "ci95", "counts")  # what the tables read
+TOLD = "test_patients"
 TEST_PATIENTS = ("known", "seen_in_training", "images_without")
+OUT_OF_FOLD = "out-of-fold"  # folder beside the recorded folds
+DIGITS = 5  # of what stands there
 PROBES = ("Nearest neighbour", "Metadata alone")
 BEGIN, END = "<!-- results: made by `brainmri readme` -->", "<!-- /results -->"
 
@@ -30,20 +37,21 @@ class Headline(NamedTuple):
     """A row of the README: what was scored, and the file of `results/` whose figures stand in it."""
 
     title: str
-    patients: str  # which test patients the network has seen in training, where the file does not tell
     file: str | None  # None where nothing is measured yet
+    outlines: str | None = None  # the file whose Dice stands in it, where that is another
 
 
 HEADLINE = (
-    Headline("simulated set: the default run, `make repro`", "none, all are known", "phantom.json"),
+    Headline("simulated set: the default run, `make repro`", "phantom.json"),
     Headline(
         "public set, split as everyone scores it: Nickparvar (masks: Cheng), `lite0`, no test image's copy in training",
-        "yes: of 782 of the 787 images whose patient can be told",
         "nickparvar-lite0-192.json",
     ),
-    Headline("public set, unseen patients", "none", None),
+    Headline("public set, unseen patients", None),
 )
 NOT_MEASURED = "not yet measured by fold"
+SEEN = "Test patients seen in training"  # or in choosing the epoch: those of the validation part count too
+NOT_LOOKED_FOR = "patients not looked for"
 
 
 def record(root: Path, name: str, command: str, out: Path) -> None:
@@ -70,13 +78,51 @@ def record(root: Path, name: str, command: str, out: Path) -> None:
             "name": name,
             "command": command,
             "commit": git(root, "rev-parse", "HEAD"),
-            "test_patients": {key: metrics["data"]["patients"]["test"][key] for key in TEST_PATIENTS},
+            TOLD: {key: metrics["data"]["patients"]["test"][key] for key in TEST_PATIENTS},
             "params": params,
             "versions": read_json(root / "models/classifier/versions.json"),
             "machine": processor(),
             "metrics": metrics,
         },
     )
+
+
+def record_pooled(pooled: Path, name: str, command: str, out: Path) -> None:
+    """Write `out`: the scores that `brainmri pool` wrote to folder `pooled`, and how they were come by.
+
+    Beside it, in the folder `OUT_OF_FOLD` and under the name of `out`, stands a CSV of every image: its patient, fold,
+    answer, and the Dice of each method.
+
+    Raises
+    ------
+    ArtifactError
+        If the code differs between the folds: no commit could repeat the numbers.
+    """
+    found = read_json(pooled / "scores.json")
+    if not found.get("commit"):
+        raise ArtifactError(
+            f"{pooled / 'scores.json'}: the folds should be run with the code of one commit, received none; run all "
+            "folds anew at one commit and pool them"
+        )
+    write_json(out, {"name": name, "command": command, **found})
+    write_table(out.parent / OUT_OF_FOLD / out.with_suffix(".csv").name, out_of_fold(pooled))
+
+
+def out_of_fold(pooled: Path) -> pd.DataFrame:
+    """Return one row an image of what `brainmri pool` wrote: who it is, its answer, `truth_px` and `dice_<method>`.
+
+    Probabilities and Dice are rounded to `DIGITS`, so that the table can stand in git.
+    """
+    texts = {"image_id": str, "label": str, "predicted": str, "patient": str}
+    table = pd.read_csv(pooled / "predictions.csv", dtype=texts, keep_default_na=False)
+    chances = [name for name in table if name.startswith("p_")]
+    table = table[["image_id", "label", "patient", "unit", "fold", "predicted", *chances]].round(DIGITS)
+    if not (pooled / "outlines.csv").exists():
+        return table
+    rows = pd.read_csv(pooled / "outlines.csv", dtype={"image_id": str}).set_index("image_id")
+    truth = rows[~rows.index.duplicated()]["truth_px"].rename("truth_px").astype("Int64")
+    dice = rows.pivot(columns="method", values="dice").add_prefix("dice_").round(DIGITS)
+    return table.join(truth, on="image_id").join(dice, on="image_id")
 
 
 def record_external(root: Path, name: str, command: str, result: dict[str, Any], out: Path) -> None:
@@ -91,18 +137,30 @@ def pages(root: Path) -> dict[Path, str]:
     The README has the rows of `HEADLINE`; `docs/results.md` has every run, by part of the test set, class and method,
     the scores on sets from elsewhere, and the commands.
     """
-    runs = {path.name: _recorded(path, "metrics", RUN) for path in sorted((root / "results").glob("*.json"))}
-    others = [_recorded(path, "result", EXTERNAL) for path in sorted((root / "results/external").glob("*.json"))]
+    runs, others = published(root)
     made = {"README.md": headline_table(runs), "docs/results.md": all_tables(list(runs.values()), others)}
     return {root / name: with_tables(root / name, tables) for name, tables in made.items()}
 
 
-def _recorded(path: Path, scored: str, parts: tuple[str, ...]) -> dict[str, Any]:
-    """Return what a file holds of a run: `MADE`, and under `scored` at least `parts`."""
+def published(root: Path) -> tuple[dict[str, dict[str, Any]], list[dict[str, Any]]]:
+    """Return the runs of `results/`, by the name of their file, and the scores on sets from elsewhere.
+
+    Raises
+    ------
+    ArtifactError
+        If a file holds no run, or does not tell what the tables need.
+    """
+    runs = {path.name: _recorded(path, "metrics", RUN, (TOLD,)) for path in sorted((root / "results").glob("*.json"))}
+    return runs, [_recorded(path, "result", EXTERNAL) for path in sorted((root / "results/external").glob("*.json"))]
+
+
+def _recorded(path: Path, scored: str, parts: tuple[str, ...], more: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return what a file holds of a run: `MADE` and `more`, and under `scored` at least `parts`."""
     run: dict[str, Any] = read_json(path)
-    if not {*MADE, scored} <= set(run) or not set(parts) <= set(run[scored]):
+    made = (*MADE, *more)
+    if not {*made, scored} <= set(run) or not set(parts) <= set(run[scored]):
         raise ArtifactError(
-            f"{path}: should hold {', '.join(MADE)} and {scored} (with {', '.join(parts)}), as `brainmri record` or "
+            f"{path}: should hold {', '.join(made)} and {scored} (with {', '.join(parts)}), as `brainmri record` or "
             f"`brainmri external` writes it, received only {', '.join(run)}; move it out of results/"
         )
     return run
@@ -116,21 +174,25 @@ def headline_table(runs: dict[str, dict[str, Any]]) -> str:
     ArtifactError
         If the file of a row is missing.
     """
-    header = ["Scored on", "Test patients seen in training", "Accuracy (95 % interval)", "Dice of the U-Net"]
+    header = ["Scored on", SEEN, "Accuracy (95 % interval)", "Dice of the U-Net"]
     return markdown_table(header, [_headline(row, runs) for row in HEADLINE])
 
 
 def _headline(row: Headline, runs: dict[str, dict[str, Any]]) -> list[str]:
     if row.file is None:
-        return [row.title, row.patients, NOT_MEASURED, NOT_MEASURED]
-    if row.file not in runs:
+        return [row.title, "none", NOT_MEASURED, NOT_MEASURED]
+    missing = [name for name in (row.file, row.outlines) if name is not None and name not in runs]
+    if missing:
         raise ArtifactError(
-            f"results/{row.file}: should hold the run of the README's row {row.title!r}, received no such file; "
+            f"results/{missing[0]}: should hold the run of the README's row {row.title!r}, received no such file; "
             "record it with `brainmri record`, or name another in HEADLINE of brainmri/project/results.py"
         )
-    metrics, told = runs[row.file]["metrics"], runs[row.file].get("test_patients")
-    patients = row.patients if told is None else _seen(**told)
-    return [row.title, patients, _accuracy(metrics["classify"], "whole"), _dice(metrics["segment"].get("unet", {}))]
+    run, outlined = runs[row.file], runs[row.outlines or row.file]["metrics"]["segment"].get("unet", {})
+    return [row.title, _patients(run), _accuracy(run["metrics"]["classify"], "whole"), _dice(outlined)]
+
+
+def _patients(run: dict[str, Any]) -> str:
+    return _seen(**run[TOLD]) if TOLD in run else NOT_LOOKED_FOR
 
 
 def _seen(known: int, seen_in_training: int, images_without: int) -> str:
@@ -149,12 +211,16 @@ def _dice(scores: dict[str, Any]) -> str:
 
 
 def all_tables(runs: list[dict[str, Any]], others: list[dict[str, Any]]) -> str:
-    """Return every table under a heading: runs, parts, classes, sets from elsewhere, outlines, and the commands."""
+    """Return every table under a heading: folds, runs, parts, classes, other sets, outlines, and the commands."""
+    pooled = [run for run in runs if "folds" in run]
+    single = [run for run in runs if "folds" not in run]
     made = {
-        "Every run, in one line": _by_run(runs),
+        "On unseen patients": _by_fold(pooled),
+        "Every run, in one line": _by_run(single),
         "Trained on one set, scored on another": _external(others),
+        "Outlines on unseen patients": _dice_by_kind(pooled),
         "Outlines, in one line": _dice_by_run(runs),
-        "By part of the test set": _by_part(runs),
+        "By part of the test set": _by_part(single),
         "By class": _by_class(runs),
         "By method of outlining": _by_method(runs),
         "The commands": _commands([*runs, *others]),
@@ -177,6 +243,37 @@ def with_tables(page: Path, tables: str) -> str:
     return f"{before}{BEGIN}\n\n{tables}\n\n{END}{after}"
 
 
+def _by_fold(runs: list[dict[str, Any]]) -> str:
+    """Return one row a cross-validation, whose networks have learnt from nobody of the fold they answer for."""
+    rows = []
+    for run in runs:
+        classify, told = run["metrics"]["classify"], run[TOLD]
+        accuracies = [own["accuracy"] for own in classify["by_fold"]["runs"].values()]
+        by_patient = classify.get("patients", {})
+        rows.append(
+            [
+                run["name"],
+                f"{told['known']}, {_seen(**told)}",
+                _accuracy(classify, "whole"),
+                f"{score(classify['by_fold']['mean']['accuracy'])} ± {score(classify['by_fold']['sd']['accuracy'])}",
+                f"{score(min(accuracies))} to {score(max(accuracies))}",
+                _interval(by_patient["accuracy"], by_patient["ci95"]["accuracy"]) if by_patient else "",
+                _interval(classify["whole"]["macro"]["f1"], classify["ci95"]["whole"]["macro"]["f1"]),
+                score(classify["whole"]["ece"]),
+                *_probes(run, "whole"),
+            ]
+        )
+    header = [
+        "Run",
+        "Patients, seen in training",
+        "Accuracy, all images",
+        "By fold, mean ± SD",
+        "Lowest to highest fold",
+    ]
+    more = ["Accuracy, by patient", "Macro F1", "ECE", *PROBES]
+    return markdown_table([*header, *more], rows) if rows else ""
+
+
 def _by_run(runs: list[dict[str, Any]]) -> str:
     """Return one row a run: the classifier on all test images and parts of them, beside what knows of no tumour."""
     rows = []
@@ -185,6 +282,7 @@ def _by_run(runs: list[dict[str, Any]]) -> str:
         rows.append(
             [
                 run["name"],
+                _patients(run),
                 *(_accuracy(classify, part) for part in PARTS),
                 _seeds(classify.get("repeats"), "whole"),
                 score(classify["whole"]["ece"]),
@@ -192,9 +290,7 @@ def _by_run(runs: list[dict[str, Any]]) -> str:
             ]
         )
     accuracies = [f"Accuracy, {called}" for called in PARTS.values()]
-    return markdown_table(
-        ["Run", *accuracies, "Mean of seeds ± SD", "ECE", "Nearest neighbour", "Metadata alone"], rows
-    )
+    return markdown_table(["Run", SEEN, *accuracies, "Mean of seeds ± SD", "ECE", *PROBES], rows)
 
 
 def _accuracy(classify: dict[str, Any], part: str) -> str:
@@ -246,11 +342,10 @@ def _external(runs: list[dict[str, Any]]) -> str:
         scores, ends = run["result"]["scores"], run["result"]["ci95"]
         dropped = str(sum(run["result"]["counts"]["training_twins"].values()))
         macro = _interval(scores["macro"]["f1"], ends["macro"]["f1"])
-        rows.append(
-            [run["name"], str(scores["images"]), dropped, _interval(scores["accuracy"], ends["accuracy"]), macro]
-        )
-    header = ["Trained on one set, scored on another", "Images", "Twins of training left out", "Accuracy", "Macro F1"]
-    return markdown_table(header, rows) if rows else ""
+        accuracy = _interval(scores["accuracy"], ends["accuracy"])
+        rows.append([run["name"], _patients(run), str(scores["images"]), dropped, accuracy, macro])
+    header = ["Trained on one set, scored on another", SEEN, "Images", "Twins of training left out", "Accuracy"]
+    return markdown_table([*header, "Macro F1"], rows) if rows else ""
 
 
 def _by_class(runs: list[dict[str, Any]]) -> str:
@@ -276,6 +371,28 @@ def _dice_by_run(runs: list[dict[str, Any]]) -> str:
             masked = str(scored["unet"]["images_with_tumour_mask"])
             rows.append([run["name"], masked, *(_interval(part["mean"], part["mean_ci95"]) for part in parts)])
     return markdown_table(["Run", "Masks", *(f"Mean Dice, {method}" for method in METHODS)], rows) if rows else ""
+
+
+def _dice_by_kind(runs: list[dict[str, Any]]) -> str:
+    """Return the mean Dice of each method of a cross-validation: of all masks, by fold, by class and by size."""
+    found = [(run, method, own) for run in runs for method, own in run["metrics"]["segment"].items()]
+    kinds = sorted({name for run in runs for name in run["metrics"]["classify"]["whole"]["classes"]} - {NO_TUMOUR})
+    rows = []
+    for run, method, own in found:
+        dice, by_fold = own["all"]["dice"], own["by_fold"]
+        parts = [own.get(kind) for kind in kinds] + [own["by_size"].get(size) for size in SIZES]
+        rows.append(
+            [
+                run["name"],
+                method,
+                str(own["images_with_tumour_mask"]),
+                _interval(dice["mean"], dice["mean_ci95"]),
+                f"{score(by_fold['mean']['dice'])} ± {score(by_fold['sd']['dice'])}",
+                *(score(part["dice"]["mean"]) if part else "" for part in parts),
+            ]
+        )
+    header = ["Run", "Method", "Masks", "Mean Dice", "By fold, mean ± SD", *kinds, *SIZES]
+    return markdown_table(header, rows) if rows else ""
 
 
 def _by_method(runs: list[dict[str, Any]]) -> str:

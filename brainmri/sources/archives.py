@@ -15,15 +15,22 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
+from brainmri.core import kinds
 from brainmri.core.errors import InputError
 
 # A file is read whole into memory, so its size has a limit; a slice of MRI has kilobytes, rarely megabytes.
 MAX_FILE_BYTES = 256 * 2**20
 _UNPACKERS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
+# How a member of a zip may be packed: what the standard library unpacks, and names of the others.
+_PACKED = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA}
+_OTHERWISE = {9: "Deflate64", 93: "Zstandard", 95: "xz", 98: "PPMd"}
+_END = b"PK\x05\x06"  # begins the last record of a zip
+_LAST = struct.Struct("<4s4H2LH")  # that record, but for a comment of up to 64 KiB; its part comes after the mark
+_PART = re.compile(r"\.(z[0-9]{2}|[a-z0-9]+\.[0-9]{3})$", re.IGNORECASE)
 # What the standard library raises on damaged archives, found by flipping bytes; RuntimeError covers encryption.
 _DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError)
 _UNREADABLE = (*_DAMAGE, OSError, RuntimeError, OverflowError)
@@ -39,6 +46,14 @@ class Archive:
     files: list[str]
     folders: list[str]  # those that have an entry of their own; a zip need not have any
     read: Callable[[str], bytes]
+    head: Callable[[str], bytes] | None = None  # the first bytes alone, where there is a shorter way to them
+    _kinds: dict[str, str] = field(default_factory=dict, repr=False)  # of files that were asked about
+
+    def kind(self, name: str) -> str:
+        """Return what a file is, as `kinds.kind` does by its first bytes; nothing for the litter of systems."""
+        if name not in self._kinds:
+            self._kinds[name] = "" if kinds.litter(name) else kinds.kind(name, (self.head or self.read)(name))
+        return self._kinds[name]
 
 
 def opened(path: Path) -> AbstractContextManager[Archive]:
@@ -56,8 +71,25 @@ def opened(path: Path) -> AbstractContextManager[Archive]:
         raise InputError(f"{path}: no such file or folder; give a folder, a .zip or a .tar")
     with _explained(path), path.open("rb") as file:
         head = file.read(6)
+        _refuse_part(path, head, file)
     # The second is the whole of an empty zip.
-    return _open_zip(path) if head.startswith((b"PK\x03\x04", b"PK\x05\x06")) else _open_tar(path, head)
+    return _open_zip(path) if head.startswith((b"PK\x03\x04", _END)) else _open_tar(path, head)
+
+
+def _refuse_part(path: Path, head: bytes, file: IO[bytes]) -> None:
+    """Refuse one part of a split zip: by its mark, the part its last record names, or a name like `set.zip.001`."""
+    size = path.stat().st_size
+    file.seek(max(0, size - 2**16 - _LAST.size))
+    tail = file.read()
+    at = tail.rfind(_END)
+    whole = 0 <= at <= len(tail) - _LAST.size
+    _, part, *_, comment = _LAST.unpack_from(tail, at) if whole else (b"", 0, 0)
+    last = whole and part > 0 and at + _LAST.size + comment == len(tail)
+    if head.startswith(b"PK\x07\x08") or last or (not whole and _PART.search(path.name)):
+        raise InputError(
+            f"{path}: is one part of a split archive; unpack all parts together, such as by `7z x` on the first, and "
+            "give the folder"
+        )
 
 
 def read_file(path: Path) -> bytes:
@@ -65,6 +97,12 @@ def read_file(path: Path) -> bytes:
     with _explained(path):
         _check_size(path, path.name, path.stat().st_size)
         return path.read_bytes()
+
+
+def read_head(path: Path) -> bytes:
+    """Return the first bytes of a file, to recognise it by; raise `InputError` if it is not readable."""
+    with _explained(path), path.open("rb") as file:
+        return file.read(kinds.HEAD_BYTES)
 
 
 @contextmanager
@@ -117,7 +155,7 @@ def _open_folder(path: Path) -> Iterator[Archive]:
         files = _named(path, ((_inside(path, file), file) for file in _walk(path) if not file.is_dir()))
         folders = sorted({clean(path, _inside(path, folder)) for folder in _walk(path) if folder.is_dir()})
 
-    yield Archive(path, list(files), folders, lambda name: read_file(files[name]))
+    yield Archive(path, list(files), folders, lambda name: read_file(files[name]), lambda name: read_head(files[name]))
 
 
 def _inside(path: Path, file: Path) -> str:
@@ -160,7 +198,11 @@ def _open_zip(path: Path) -> Iterator[Archive]:
             with _explained(path, name):
                 return archive.read(files[name])
 
-        yield Archive(path, list(files), folders, read)
+        def head(name: str) -> bytes:
+            with _explained(path, name), archive.open(files[name]) as file:
+                return file.read(kinds.HEAD_BYTES)
+
+        yield Archive(path, list(files), folders, read, head)
 
 
 def _is_folder(member: zipfile.ZipInfo) -> bool:
@@ -170,6 +212,12 @@ def _is_folder(member: zipfile.ZipInfo) -> bool:
 def _check_zip_member(path: Path, member: zipfile.ZipInfo) -> None:
     if member.flag_bits & 0x1:
         raise InputError(f"{path}: {member.filename} is encrypted; unpack it with its password and give the folder")
+    if member.compress_type not in _PACKED:
+        how = _OTHERWISE.get(member.compress_type, f"method {member.compress_type}")
+        raise InputError(
+            f"{path}: {member.filename} is packed by {how}, which is not read here; unpack it by a program that "
+            "can, such as 7-Zip, and give the folder"
+        )
     if stat.S_ISLNK(member.external_attr >> 16):
         raise InputError(f"{path}: {member.filename} is a link; an archive should hold files and folders alone")
     _check_size(path, member.filename, member.file_size)
@@ -184,12 +232,12 @@ def _open_tar(path: Path, head: bytes) -> Iterator[Archive]:
         files = _named(path, ((name, place) for name, place in members if place is not None))
         folders = sorted({clean(path, name) for name, place in members if place is None})
 
-        def read(name: str) -> bytes:
+        def read(name: str, most: int = MAX_FILE_BYTES) -> bytes:
             with _explained(path, name):
                 file.seek(files[name][0])
-                return file.read(files[name][1])
+                return file.read(min(files[name][1], most))
 
-        yield Archive(path, list(files), folders, read)
+        yield Archive(path, list(files), folders, read, lambda name: read(name, kinds.HEAD_BYTES))
 
 
 @contextmanager
@@ -209,7 +257,10 @@ def _tar_members(path: Path, file: IO[bytes]) -> Iterator[tuple[str, tuple[int, 
     try:
         tar = tarfile.open(fileobj=file, mode="r:")  # noqa: SIM115 - closed below
     except tarfile.ReadError:
-        raise InputError(f"{path}: neither a folder nor a .zip nor a .tar (.tar.gz, .tar.bz2, .tar.xz)") from None
+        raise InputError(
+            f"{path}: neither a folder nor a .zip nor a .tar (.tar.gz, .tar.bz2, .tar.xz); if it is "
+            "another archive, unpack it and give the folder"
+        ) from None
     with tar:
         for member in tar:
             tar.members.clear()  # type: ignore[attr-defined] # kept by tarfile: a kilobyte for each member read

@@ -20,32 +20,35 @@ import numpy as np
 import pydicom
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_dataset
-from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
-from pydicom.pixels.utils import pixel_array
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
+from brainmri.core import kinds
 from brainmri.core.errors import InputError
-from brainmri.sources import codecs
+from brainmri.sources import codecs, dicom_pixels
 
 NAN = float("nan")
 MODALITIES = ("CR", "CT", "DX", "MR", "NM", "OT", "PT", "US", "XA")  # any other code is kept as empty
 MAX_PIXEL_BYTES = 2**30  # once decoded; a compressed file of kilobytes may announce terabytes
 
+NO_PIXELS = "DICOM without pixels"  # reports, directories and the like
+# What is no scan, by Modality or by the end of the SOP class, for the headings under which it is counted.
+_NO_SCANS = {
+    "DICOM segmentations": (("SEG",), ("66.4", "66.5", "66.7")),
+    "DICOM objects of radiotherapy": (("RTDOSE", "RTSTRUCT", "RTPLAN", "RTIMAGE", "RTRECORD"), ("481.",)),
+    "DICOM photographs": (("ES", "GM", "OP", "SM", "XC"), ("77.1.",)),
+}
+_SOP_CLASSES = "1.2.840.10008.5.1.4.1.1."
+
 IDENTIFIERS = ("PatientID", "IssuerOfPatientID", "SeriesInstanceUID")
 ELEMENTS = (
     *IDENTIFIERS,
-    *("Modality", "MagneticFieldStrength", "RepetitionTime", "EchoTime"),
+    *("SOPClassUID", "Modality", "MagneticFieldStrength", "RepetitionTime", "EchoTime"),
     *("ImageType", "TemporalPositionIdentifier", "DiffusionBValue", "BurnedInAnnotation"),
     *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness", "SpacingBetweenSlices"),
     *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
-    *("Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration"),
-    *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
-    *("RescaleSlope", "RescaleIntercept", "ModalityLUTSequence"),
+    *("RescaleSlope", "RescaleIntercept"),
     *("WindowCenter", "WindowWidth", "VOILUTFunction", "VOILUTSequence"),
-    *(f"{colour}PaletteColorLookupTableDescriptor" for colour in ("Red", "Green", "Blue")),
-    *(f"{colour}PaletteColorLookupTableData" for colour in ("Red", "Green", "Blue")),
-    *(f"Segmented{colour}PaletteColorLookupTableData" for colour in ("Red", "Green", "Blue")),
-    *("PixelData", "FloatPixelData", "DoubleFloatPixelData", "ExtendedOffsetTable", "ExtendedOffsetTableLengths"),
+    *dicom_pixels.ELEMENTS,
 )
 
 # What pydicom and its decoders raise on damaged files, found by flipping bytes; Runtime- covers NotImplementedError.
@@ -53,7 +56,6 @@ _DAMAGE = (
     *(ValueError, TypeError, LookupError, AttributeError, RuntimeError, OSError, EOFError, ArithmeticError),
     *(AssertionError, MemoryError, struct.error, InvalidDicomError, BytesLengthException),
 )
-_LUMINANCE = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as OpenCV and Pillow weigh colours
 
 logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)  # its warnings quote values of the file
 codecs.register()
@@ -65,6 +67,7 @@ class Header:
 
     patient: str = field(repr=False)
     series: str = field(repr=False)
+    no_scan: str = ""  # what the file is where it is no scan: a heading to count it under; may be shown
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,7 @@ class Slice:
     """
 
     stored: np.ndarray  # (H, W), any numeric type; larger is brighter
+    padding: np.ndarray | None  # (H, W) bool, pixels that are no picture, whatever is stored there; None without any
     slope: float
     intercept: float
     window: tuple[float, float]  # real values that become black and white
@@ -84,16 +88,14 @@ class Slice:
     spacing_mm: tuple[float, float]  # between rows, between columns, in the patient
     step_mm: float  # between slices, or the thickness of one, as the file says; positions tell better
     facts: dict[str, Any]  # modality, field_t, tr_ms, te_ms
-    stack: tuple[Any, ...] = field(repr=False)  # frames of a series that differ in it are of different volumes
+    # What tells the volumes of a series apart, beside orientation and spacing: see `stacks.grouped`.
+    kind: str = field(repr=False)  # ImageType
+    time: float = field(repr=False)  # number of the time, of pictures of one place
+    contrast: tuple[float, float] = field(repr=False)  # echo time in ms and b-value
 
 
-def is_dicom(data: bytes) -> bool:
-    """Return whether a file has the mark of DICOM, `DICM` at byte 128."""
-    return data[128:132] == b"DICM"
-
-
-def read_header(data: bytes) -> Header | None:
-    """Return what groups a file with others; None for a DICOM object without pixels (a report, a directory).
+def read_header(data: bytes) -> Header:
+    """Return what groups a file with others, or that it is no scan: a segmentation, a dose, a report, a directory.
 
     Raises
     ------
@@ -102,31 +104,30 @@ def read_header(data: bytes) -> Header | None:
     """
     with _explained("its header cannot be read; export the file anew"):
         file = _parsed(data, stop_before_pixels=True)
-        if "Rows" not in file or "BitsAllocated" not in file:
-            return None
-        return Header(_digest(file, "PatientID", "IssuerOfPatientID"), _digest(file, "SeriesInstanceUID"))
+        patient, series = _digest(file, "PatientID", "IssuerOfPatientID"), _digest(file, "SeriesInstanceUID")
+        return Header(patient, series, _no_scan(file))
 
 
 def read_dicom(data: bytes) -> list[Slice]:
     """Read every frame of a DICOM file.
 
-    MONOCHROME1 is inverted, colour becomes luminance. The window is the first that the file names; of a VOI table it is
-    the range over which the table rises. The voxel size is PixelSpacing, never ImagerPixelSpacing, which is measured at
-    the detector and not in the patient.
+    MONOCHROME1 is inverted, colour becomes luminance, padding is marked. The window is the first that the file names;
+    of a VOI table it is the range over which the table rises. The voxel size is PixelSpacing, never ImagerPixelSpacing,
+    which is measured at the detector and not in the patient.
 
     Raises
     ------
     InputError
-        No DICOM file, damage, no pixels, an unsupported compression, a segmentation of one bit a pixel, a mosaic, text
-        burnt into the pixels, or too many of them; the message gives the reason only.
+        No DICOM file, damage, what is no scan (see `read_header`), an unsupported compression, a mosaic, text burnt
+        into the pixels, or too many of them; the message gives the reason only.
     """
     with _explained("its header cannot be read; export the file anew"):
         file = _parsed(data)
         _refuse(file)
     with _explained(f"its pixels cannot be decoded ({_syntax(file)}); export the file anew or uncompressed"):
-        frames = _frames(file)
+        frames, padding = dicom_pixels.frames(file)
     with _explained("its geometry or its window is damaged; export the file anew"):
-        return [_slice(file, at, frame) for at, frame in enumerate(frames)]
+        return [_slice(file, at, frame, None if padding is None else padding[at]) for at, frame in enumerate(frames)]
 
 
 @contextmanager
@@ -140,7 +141,7 @@ def _explained(reason: str) -> Iterator[None]:
 
 
 def _parsed(data: bytes, stop_before_pixels: bool = False) -> pydicom.FileDataset:
-    if not is_dicom(data):
+    if kinds.of_content(data) != kinds.DICOM:
         raise InputError("no DICOM file: the mark DICM should stand at byte 128; export the file anew")
     meta = io.BytesIO(data)
     meta.seek(132)
@@ -156,23 +157,40 @@ def _digest(file: pydicom.Dataset, *keywords: str) -> str:
     return hashlib.sha256("\n".join(values).encode()).hexdigest() if values[0] else ""
 
 
+def _no_scan(file: pydicom.FileDataset) -> str:
+    """Return what a file is that is no scan, by a heading; empty for a scan.
+
+    A secondary capture is a screenshot or a scanned paper; one that says where in the patient it lies is let in.
+    """
+    own = str(file.get("SOPClassUID") or file.file_meta.get("MediaStorageSOPClassUID") or "").removeprefix(_SOP_CLASSES)
+    modality = str(file.get("Modality", ""))
+    for heading, (modalities, classes) in _NO_SCANS.items():
+        if modality in modalities or own.startswith(classes):
+            return heading
+    if "Rows" not in file or "BitsAllocated" not in file:
+        return NO_PIXELS
+    if file.BitsAllocated == 1:
+        return "DICOM segmentations"
+    if "LOCALIZER" in (file.get("ImageType") or ()):
+        return "DICOM localizers"
+    captured = own.split(".")[0] == "7" and math.isnan(_numbers(file, "ImagePositionPatient", 3)[0])
+    return "DICOM secondary captures without a place in the patient" if captured else ""
+
+
 def _refuse(file: pydicom.FileDataset) -> None:
     """Refuse what is no picture of a patient, or one that should not be stored."""
-    if not any(name in file for name in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
-        raise InputError("a DICOM file without pixels (a report or a directory); remove it")
-    if file.BitsAllocated == 1:
-        raise InputError("a DICOM file of one bit a pixel, a segmentation; bring masks as NIfTI")
+    pixels = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+    no_scan = _no_scan(file) or ("" if any(name in file for name in pixels) else NO_PIXELS)
+    if no_scan:
+        raise InputError(f"should be a scan, received {no_scan}; remove it; masks are brought as NIfTI")
     if "MOSAIC" in (file.get("ImageType") or ()):
         raise InputError("a Siemens mosaic, many slices in one picture; convert it to NIfTI with dcm2niix")
     if file.get("BurnedInAnnotation") == "YES":
         raise InputError("a DICOM file with text burnt into its pixels (BurnedInAnnotation is YES); clean or remove it")
-    size = file.Rows * file.Columns * _count(file) * file.get("SamplesPerPixel", 1) * (file.BitsAllocated // 8)
+    of_pixel = file.get("SamplesPerPixel", 1) * (file.BitsAllocated // 8)
+    size = file.Rows * file.Columns * dicom_pixels.count(file) * of_pixel
     if not 0 < size <= MAX_PIXEL_BYTES:
         raise InputError(f"a DICOM file should have from 1 to {MAX_PIXEL_BYTES} bytes of pixels, received {size}")
-
-
-def _count(file: pydicom.Dataset) -> int:
-    return int(file.get("NumberOfFrames") or 1)
 
 
 def _syntax(file: pydicom.FileDataset) -> str:
@@ -181,27 +199,7 @@ def _syntax(file: pydicom.FileDataset) -> str:
     return uid.name if getattr(uid, "is_transfer_syntax", False) and not uid.is_private else "unknown transfer syntax"
 
 
-def _frames(file: pydicom.FileDataset) -> np.ndarray:
-    """Return the stored numbers (F, H, W), larger is brighter."""
-    kind = str(file.get("PhotometricInterpretation", ""))
-    pixels = pixel_array(file)
-    if kind == "PALETTE COLOR":
-        pixels = apply_color_lut(pixels, file)
-    elif kind == "MONOCHROME1":
-        pixels = sum(_stored_range(file)) - pixels.astype(np.int64)
-    if kind == "PALETTE COLOR" or int(file.get("SamplesPerPixel", 1)) > 1:
-        pixels = np.rint(pixels[..., :3] @ _LUMINANCE).astype(pixels.dtype)
-    if "ModalityLUTSequence" in file:
-        pixels = apply_modality_lut(pixels, file)
-    return np.asarray(pixels).reshape(_count(file), int(file.Rows), int(file.Columns))
-
-
-def _stored_range(file: pydicom.Dataset) -> tuple[int, int]:
-    bits = int(file.BitsStored)
-    return (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if file.PixelRepresentation else (0, 2**bits - 1)
-
-
-def _slice(file: pydicom.FileDataset, at: int, stored: np.ndarray) -> Slice:
+def _slice(file: pydicom.FileDataset, at: int, stored: np.ndarray, padding: np.ndarray | None) -> Slice:
     rescale = _group(file, at, "PixelValueTransformationSequence")
     measures = _group(file, at, "PixelMeasuresSequence")
     slope, intercept = _numbers(rescale, "RescaleSlope", 1, 1.0)[0], _numbers(rescale, "RescaleIntercept", 1, 0.0)[0]
@@ -209,12 +207,13 @@ def _slice(file: pydicom.FileDataset, at: int, stored: np.ndarray) -> Slice:
         raise InputError("a DICOM file whose RescaleSlope is 0; export the file anew")
     directions = np.array(_numbers(_group(file, at, "PlaneOrientationSequence"), "ImageOrientationPatient", 6))
     directions = directions.reshape(2, 3)
-    if not np.allclose(directions @ directions.T, np.eye(2), atol=1e-3):
+    if not np.allclose(directions @ directions.T, np.eye(2), atol=5e-3):
         directions = np.full((2, 3), NAN)
     row_mm, col_mm = (abs(mm) or NAN for mm in _numbers(measures, "PixelSpacing", 2))
     step = [abs(_numbers(measures, name)[0]) for name in ("SpacingBetweenSlices", "SliceThickness")]
     return Slice(
         stored=stored,
+        padding=padding,
         slope=slope,
         intercept=intercept,
         window=_window(file, _group(file, at, "FrameVOILUTSequence"), slope, intercept),
@@ -223,7 +222,9 @@ def _slice(file: pydicom.FileDataset, at: int, stored: np.ndarray) -> Slice:
         spacing_mm=(row_mm, col_mm),
         step_mm=next((mm for mm in step if mm > 0), NAN),
         facts=_facts(file, at),
-        stack=(*directions.ravel().round(3), *stored.shape, *_contrast(file, at)),
+        kind=_kind(file, at),
+        time=_time(file, at),
+        contrast=(_echo(file, at), _b_value(file, at)),
     )
 
 
@@ -260,15 +261,20 @@ def _echo(file: pydicom.Dataset, at: int) -> float:
     return _numbers(group, "EffectiveEchoTime" if "EffectiveEchoTime" in group else "EchoTime")[0]
 
 
-def _contrast(file: pydicom.Dataset, at: int) -> tuple[str, ...]:
-    """Return what tells pictures of one place in one series apart: kind, echo, time and diffusion weighting."""
-    kind, time = _group(file, at, "MRImageFrameTypeSequence"), _group(file, at, "FrameContentSequence")
-    return (
-        str(kind.get("FrameType") or kind.get("ImageType")),
-        str(_echo(file, at)),
-        str(time.get("TemporalPositionIndex") or time.get("TemporalPositionIdentifier")),
-        str(_group(file, at, "MRDiffusionSequence").get("DiffusionBValue")),
-    )
+def _b_value(file: pydicom.Dataset, at: int) -> float:
+    return _numbers(_group(file, at, "MRDiffusionSequence"), "DiffusionBValue")[0]
+
+
+def _kind(file: pydicom.Dataset, at: int) -> str:
+    kind = _group(file, at, "MRImageFrameTypeSequence")
+    words = np.atleast_1d(kind.get("FrameType") or kind.get("ImageType") or "")
+    return "/".join(str(word).strip() for word in words)
+
+
+def _time(file: pydicom.Dataset, at: int) -> float:
+    frame = _group(file, at, "FrameContentSequence")
+    name = "TemporalPositionIndex" if "TemporalPositionIndex" in frame else "TemporalPositionIdentifier"
+    return _numbers(frame, name, missing=-1)[0]
 
 
 def _window(file: pydicom.Dataset, item: pydicom.Dataset, slope: float, intercept: float) -> tuple[float, float]:
@@ -281,7 +287,7 @@ def _window(file: pydicom.Dataset, item: pydicom.Dataset, slope: float, intercep
     else:
         low, high = centre - width / 2, centre + width / 2  # a sigmoid is nearly straight between these
     if file.get("PhotometricInterpretation") == "MONOCHROME1":
-        turned = sum(_stored_range(file)) * slope + 2 * intercept
+        turned = sum(dicom_pixels.stored_range(file)) * slope + 2 * intercept
         low, high = turned - high, turned - low
     return (low, high) if low < high else (NAN, NAN)
 

@@ -7,23 +7,20 @@ packing tools add, are cut off, so that the same images get the same paths howev
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import PurePosixPath
 
+from brainmri.core import kinds, mask_names
 from brainmri.core.errors import InputError
-from brainmri.core.labels import CLASSES, SPELLINGS
+from brainmri.core.labels import CLASSES, SPELLINGS, known_class, plain
 from brainmri.core.manifest import SourceImage
 from brainmri.sources.archives import Archive
-from brainmri.sources.dicom import is_dicom
 
-IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-SCAN_SUFFIXES = (".dcm", ".dicom", ".ima", ".nii", ".nii.gz")  # DICOM and NIfTI
-ENDINGS = f"images end in {', '.join(IMAGE_SUFFIXES)}, DICOM and NIfTI in {', '.join(SCAN_SUFFIXES)}"
 SPLITS = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val",
     "test": "test", "testing": "test",
 }  # fmt: skip
-NUMBERED = "*.0"
 _CASE = re.compile(
     r"(?P<wrapper>(?:.*/)?)(?P<case>[^/]+)/(?P=case)_(?P<number>[0-9]{1,9})(?P<mask>_mask)?\.tiff?", re.IGNORECASE
 )
@@ -40,36 +37,15 @@ _LGG_PAIRS = 3929
 _LGG_CHANNELS = ("pre", "flair", "post")  # before contrast, FLAIR, after contrast
 
 
-def ignored_as(name: str) -> str:
-    """Return the heading under which a member that is no image is counted, or an empty string for an image.
-
-    File names may name a person, so members are counted by kind: the litter of operating systems by its own name,
-    other hidden files together, the rest by suffix (`*.txt`), digits as `*.0`: they may end an identifier.
-    """
-    path = PurePosixPath(name)
-    if "__MACOSX" in path.parts:
-        return "__MACOSX"
-    if path.name in {".DS_Store", "Thumbs.db", "DICOMDIR"}:
-        return path.name
-    if any(part.startswith(".") for part in path.parts):
-        return "hidden"
-    if name.lower().endswith((*IMAGE_SUFFIXES, *SCAN_SUFFIXES)):
-        return ""
-    return NUMBERED if re.fullmatch(r"\.[0-9]+", path.suffix) else f"*{path.suffix.lower()}"
-
-
-def is_image(name: str, read: Callable[[str], bytes]) -> bool:
-    """Return whether a file is an image: by its name, or as DICOM by its content if it has no suffix to go by."""
-    kind = ignored_as(name)
-    return not kind or (kind in {"*", NUMBERED} and is_dicom(read(name)))
-
-
 def image_names(archive: Archive) -> list[str]:
-    """Return the sorted names of an archive's images; raise `InputError` if there are none."""
-    names = [name for name in archive.files if is_image(name, archive.read)]
-    if not names:
-        raise InputError(f"{archive.path}: holds no image; {ENDINGS}; {OWN_IMAGES}")
-    return names
+    """Return the sorted names of an archive's images, told by content; raise `InputError` for none, or half a pair."""
+    found = {name: kind for name in archive.files if (kind := archive.kind(name))}
+    pair = next((name for name, kind in found.items() if kind == kinds.PAIR), None)
+    if pair:
+        raise InputError(f"{archive.path}: {pair}: {kinds.NO_PAIR}")
+    if not found:
+        raise InputError(f"{archive.path}: holds no image; {kinds.ENDINGS}; {OWN_IMAGES}")
+    return list(found)
 
 
 def class_images(archive: Archive) -> tuple[str, list[SourceImage]]:
@@ -82,12 +58,43 @@ def class_images(archive: Archive) -> tuple[str, list[SourceImage]]:
         folders both inside and outside of split folders.
     """
     names = image_names(archive)
-    placed = [_class_image(archive, name) for name in names]
+    masks = mask_names.paired(archive.path, names)
+    among = set(masks.values())
+    placed = [_class_image(archive, name) for name in names if name not in among]
     _refuse_empty_folders(archive, names)
-    images = [image for _, image in placed]
+    wrapper = _one_wrapper(archive, (wrapper for wrapper, _ in placed))
+    own = {image[len(wrapper) :]: mask[len(wrapper) :] for image, mask in masks.items()}
+    images = [
+        replace(image, mask_path=own.get(image.path, ""))
+        for image in _with_cases(archive, wrapper, [one for _, one in placed])
+    ]
     if len({bool(image.split) for image in images}) > 1:
         raise InputError(f"{archive.path}: class folders should all lie in split folders or none; {OWN_IMAGES}")
-    return _one_wrapper(archive, (wrapper for wrapper, _ in placed)), images
+    return wrapper, images
+
+
+def _with_cases(archive: Archive, wrapper: str, images: list[SourceImage]) -> list[SourceImage]:
+    """Return DICOM and NIfTI files in folders below their class with the first folder that not all of it share."""
+    scans = [image for image in images if archive.kind(wrapper + image.path) != kinds.PICTURE]
+    below: dict[str, dict[str, list[str]]] = {}
+    for image in scans:
+        below.setdefault(image.label, {})[image.path] = _below_class(image.path.split("/")[:-1])
+    cases = {image.path: case_of(image) for image in scans}
+    for label, folders in below.items():
+        shared = sum(1 for _ in takewhile(lambda level: len(set(level)) == 1, zip(*folders.values(), strict=False)))
+        cases |= {path: f"{label}/{own[shared]}" for path, own in folders.items() if len(own) > shared}
+    return [replace(image, case=cases.get(image.path, "")) for image in images]
+
+
+def _below_class(folders: list[str]) -> list[str]:
+    return folders[max((at for at, folder in enumerate(folders, start=1) if known_class(folder)), default=0) :]
+
+
+def case_of(image: SourceImage) -> str:
+    """Return the folder of a file that is called as it is, such as `p7/p7_t1.nii.gz`, and not as its class is."""
+    folder, name = PurePosixPath(image.path).parent.name, PurePosixPath(image.path).name
+    of_class = known_class(folder) or plain(folder) in {plain(image.label), ""}
+    return folder if name.lower().startswith(folder.lower()) and not of_class else ""
 
 
 def _one_wrapper(archive: Archive, wrappers: Iterable[str]) -> str:
@@ -100,11 +107,11 @@ def _one_wrapper(archive: Archive, wrappers: Iterable[str]) -> str:
 
 def _class_image(archive: Archive, name: str) -> tuple[str, SourceImage]:
     folders = name.split("/")[:-1]
-    if not name.lower().endswith(IMAGE_SUFFIXES):  # DICOM and NIfTI may lie deeper: a folder a patient or series
-        known = [at for at, folder in enumerate(folders, start=1) if _plain(folder) in SPELLINGS]
-        folders = folders[: max(known, default=len(folders))]
-    label = SPELLINGS.get(_plain(folders[-1])) if folders else None
-    if label is None:
+    if archive.kind(name) != kinds.PICTURE:  # DICOM and NIfTI may lie deeper: a folder a patient or series
+        below = len(_below_class(folders))
+        folders = folders[:-below] if 0 < below < len(folders) else folders
+    label = known_class(folders[-1]) if folders else ""
+    if not label:
         place = f"folder {'/'.join(folders)!r} is no class" if folders else f"{name!r} lies in no class folder"
         raise InputError(f"{archive.path}: {place}; known classes: {', '.join(SPELLINGS)}; {OWN_IMAGES}")
     split = SPLITS.get(folders[-2].lower(), "") if len(folders) > 1 else ""
@@ -113,16 +120,12 @@ def _class_image(archive: Archive, name: str) -> tuple[str, SourceImage]:
     return wrapper, SourceImage("classes", name.removeprefix(wrapper), b"", label, split)
 
 
-def _plain(folder: str) -> str:
-    return re.sub("[ -]", "_", folder.lower())
-
-
 def _refuse_empty_folders(archive: Archive, names: list[str]) -> None:
     filled = {str(parent) for name in names for parent in PurePosixPath(name).parents}
     listed = {str(parent) for name in archive.files for parent in PurePosixPath(name).parents} | set(archive.folders)
     for folder in sorted(listed - filled):
-        own = _plain(PurePosixPath(folder).name)
-        if ignored_as(f"{folder}/x.png") == "" and (own in SPELLINGS or own in SPLITS):
+        own = PurePosixPath(folder).name
+        if not kinds.litter(f"{folder}/x.png") and (known_class(own) or own.lower() in SPLITS):
             raise InputError(f"{archive.path}: folder {folder!r} holds no image; fill it or remove it")
 
 
@@ -246,7 +249,8 @@ def differences(images: list[SourceImage], expected: Mapping[str, int]) -> dict[
 
 
 def _expected_pairs(images: list[SourceImage]) -> dict[str, int]:
-    known = all(1 <= image.number <= _CHENG_PAIRS and image.path.lower().endswith(IMAGE_SUFFIXES) for image in images)
+    suffixes = kinds.IMAGE_SUFFIXES
+    known = all(1 <= image.number <= _CHENG_PAIRS and image.path.lower().endswith(suffixes) for image in images)
     return {"pairs": _CHENG_PAIRS} if known else {}
 
 

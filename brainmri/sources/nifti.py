@@ -1,4 +1,7 @@
-"""Read NIfTI files: the voxels, where they lie, and nothing else of the header (its texts may name a person)."""
+"""Read NIfTI files, and FreeSurfer's MGH: the voxels, where they lie, and nothing else (texts may name a person).
+
+Labels are told from scans by their voxels, as names and headers rarely say it. See `refuse_labels`.
+"""
 
 import gzip
 import io
@@ -15,9 +18,11 @@ from nibabel import imageglobals
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 
+from brainmri.core import kinds
 from brainmri.core.errors import InputError
 
 MAX_BYTES = 2**30  # once unpacked
+_SURELY_LABELS, _MOST_LABELS, _VOXELS_A_LABEL, _ALIKE = 16, 2048, 1000, 0.75  # see `refuse_labels`
 _GEOMETRY = (
     *("pixdim", "qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y"),
     *("qoffset_z", "srow_x", "srow_y", "srow_z", "xyzt_units"),
@@ -42,13 +47,8 @@ class Grid:
     header: nibabel.Nifti1Header  # the geometry alone, as the file has it
 
 
-def is_nifti(name: str) -> bool:
-    """Return whether a file name is that of a NIfTI file."""
-    return name.lower().endswith((".nii", ".nii.gz"))
-
-
 def read_nifti(data: bytes) -> Grid:
-    """Read a NIfTI-1 or NIfTI-2 file, as it is or compressed with gzip.
+    """Read a file of NIfTI-1, NIfTI-2 or MGH, as it is or compressed with gzip.
 
     Raises
     ------
@@ -58,12 +58,36 @@ def read_nifti(data: bytes) -> Grid:
     """
     with _explained():
         data = _unpacked(data)
-        image = _kind(data).from_bytes(data)
+        image = _as_nifti(data) if kinds.is_mgh(data) else _kind(data).from_bytes(data)
         _refuse(image, len(data))
-        stored = np.asanyarray(image.dataobj.get_unscaled())
+        stored = np.asanyarray(image.dataobj.get_unscaled() if hasattr(image.dataobj, "slope") else image.dataobj)
         stored = stored.reshape((*image.shape, 1, 1, 1)[:3])
-        slope, intercept = float(image.dataobj.slope), float(image.dataobj.inter)
+        slope, intercept = (float(getattr(image.dataobj, name, usual)) for name, usual in (("slope", 1), ("inter", 0)))
         return Grid(stored, slope, intercept, _affine_mm(image), _window(image.header), geometry(image.header))
+
+
+def refuse_labels(stored: np.ndarray) -> None:
+    """Refuse the numbers of a label map, a mask or an atlas, which is no scan; raise `InputError`.
+
+    It has over a thousand voxels for each different number, and at most 16 of these; or at most 2,048, and three in
+    four voxels that are not of the commonest number have the same number as the voxel before them in a row. Noise keeps
+    scans from that: of 1,484 slices of public sets in 8 bits the most uniform has 61 %, the fewest numbers are 128.
+    """
+    every = max(1, stored.size // 2**16) | 1  # odd, so that it is not always the same column
+    sampled, counts = np.unique(stored.ravel(order="K")[::every], return_counts=True)
+    if len(sampled) > _MOST_LABELS:
+        return
+    inside = stored[1:] != sampled[np.argmax(counts)]
+    alike = np.count_nonzero(inside & (stored[1:] == stored[:-1])) / max(1, int(inside.sum()))
+    if len(sampled) > _SURELY_LABELS and alike < _ALIKE:
+        return  # nearly all scans; to count their numbers would take longer than to read them
+    number = len(np.unique(stored))
+    few = number <= _SURELY_LABELS or (number <= _MOST_LABELS and alike >= _ALIKE)
+    if few and 1 < number <= stored.size // _VOXELS_A_LABEL:
+        raise InputError(
+            f"should be a scan, received labels or a mask: {number} different numbers in {stored.size} voxels, in "
+            "patches of one number; name it as the mask of its scan, or remove it"
+        )
 
 
 def geometry(header: nibabel.Nifti1Header) -> nibabel.Nifti1Header:
@@ -95,6 +119,20 @@ def _unpacked(data: bytes) -> bytes:
     if len(data) > MAX_BYTES:
         raise InputError(f"a NIfTI file should have at most {MAX_BYTES} bytes once unpacked, received more")
     return data
+
+
+def _as_nifti(data: bytes) -> nibabel.Nifti1Image:
+    """Return an MGH file as NIfTI: the voxels as they are, and where they lie."""
+    if data[28:30] == b"\0\0":  # nibabel would take FreeSurfer's usual axes
+        raise InputError("an MGH file without orientation (its flag for that is 0); convert the scan anew")
+    image = nibabel.MGHImage.from_bytes(data)
+    size = int(np.prod(image.shape, dtype=object)) * image.get_data_dtype().itemsize
+    if size > min(len(data), MAX_BYTES):
+        raise EOFError
+    voxels = np.asanyarray(image.dataobj)
+    own = nibabel.Nifti1Image(voxels.astype(voxels.dtype.newbyteorder("=")), image.affine)
+    own.header.set_xyzt_units("mm")
+    return own
 
 
 def _kind(data: bytes) -> type[nibabel.Nifti1Image]:

@@ -6,6 +6,7 @@ one is refused, so that nobody is named twice.
 """
 
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -28,8 +29,8 @@ def with_patients(images: Images, path: Path) -> dict[str, list[SourceImage]]:
     ------
     InputError
         What `tables.read_rows` refuses; a row that names an image by both columns or none, no image or several, or one
-        whose folder names its patient; a number that is not whole; a patient such as `nan` or `7.0`; an image with two
-        patients.
+        whose folder names its patient; a number that is not whole; a patient such as `nan` or `1.2E+11`; an image with
+        two patients.
     """
     whole, last = _by_cell(images)
     given: dict[tuple[str, str], tuple[str, int]] = {}
@@ -62,7 +63,7 @@ def _rows(path: Path) -> Iterator[tuple[int, str, str]]:
     """Yield line, what names the image, and patient of each row."""
     for line, row in tables.read_rows(path, COLUMNS, COLUMNS[:1], "a table of patients"):
         where = f"{path}: line {line}"
-        yield line, _cell(path, where, row), _patient(where, row["patient"])
+        yield line, _cell(path, where, row), person(where, row["patient"])
 
 
 def _cell(path: Path, where: str, row: dict[str, str]) -> str:
@@ -79,14 +80,26 @@ def _cell(path: Path, where: str, row: dict[str, str]) -> str:
     return f"number {int(number)}"
 
 
-def _patient(where: str, patient: str) -> str:
-    """Refuse what stands for nobody, and numbers as a spreadsheet writes them: 7 and 7.0 would be two persons."""
-    if patient.lower() in NOBODY or re.fullmatch(r"[+-]?[0-9]+[.,]0*", patient):
+def person(where: str, cell: str) -> str:
+    """Return a patient as `cell` names one: numbers as a spreadsheet writes them, `7.0` and `007`, are person `7`.
+
+    Raises
+    ------
+    InputError
+        What stands for nobody, or a number that a spreadsheet has rounded, such as `1.23E+11`.
+    """
+    if cell.lower() in NOBODY:
         raise InputError(
-            f"{where}: a patient should be a name or a whole number, received {patient!r}; correct the row, or drop it "
-            "where the patient is not known"
+            f"{where}: a patient should be a name or a number, received {cell!r}; correct the row, or where nobody is "
+            "known leave a manifest's cell empty, and a table's row out"
         )
-    return patient
+    if re.fullmatch(r"-?[0-9]+([.,][0-9]+)?E[+-][0-9]+", cell, re.IGNORECASE | re.ASCII):
+        raise InputError(
+            f"{where}: a patient should be a name or a whole number, received {cell!r}, rounded by a spreadsheet; save "
+            "the column as text"
+        )
+    number = re.fullmatch(r"[+]?0*([0-9]+)([.,]0{0,2})?", cell, re.ASCII)
+    return number[1] if number else unicodedata.normalize("NFC", cell)
 
 
 def _hit(where: str, cell: str, found: list[SourceImage]) -> SourceImage:

@@ -26,7 +26,7 @@ from nibabel.affines import from_matvec, voxel_sizes
 
 from brainmri.core.errors import InputError
 from brainmri.core.levels import own_levels
-from brainmri.sources import dicom, nifti
+from brainmri.sources import dicom, nifti, stacks
 
 NAN = float("nan")
 # Towards where slices, rows and columns count up: right, left, anterior, posterior, superior, inferior.
@@ -68,29 +68,44 @@ class _Place:
 def from_nifti(data: bytes) -> Volume:
     """Return the volume of a NIfTI file; raise `InputError` as `nifti.read_nifti` does."""
     grid = nifti.read_nifti(data)
-    spacing = voxel_sizes(grid.affine)
-    plane = _PLANES[_across(grid, spacing)]
-    place = _Place(grid.affine, grid.affine[:3, :3], tuple(spacing), plane)
+    nifti.refuse_labels(grid.stored)
+    axis, plane = _across(grid)
+    place = _Place(grid.affine, grid.affine[:3, :3], _spacing_mm(grid.affine, axis), plane)
     return _shown(to_levels(grid.stored, grid.slope, grid.intercept), place, grid.header, [grid.window], _NO_FACTS)
 
 
-def _across(grid: nifti.Grid, spacing_mm: np.ndarray) -> int:
-    """Return across which of the patient's axes (0 right, 1 front, 2 top) the slices of a file are laid."""
-    towards = orientations.io_orientation(grid.affine)[:, 0].astype(int)
-    if grid.stored.shape.count(1) == 1:
-        return int(towards[grid.stored.shape.index(1)])
+def _across(grid: nifti.Grid) -> tuple[int, str]:
+    """Return across which axis of a file its slices are laid, and their plane."""
+    towards = orientations.io_orientation(grid.affine)[:, 0].astype(int).tolist()
+    spacing_mm = voxel_sizes(grid.affine)
     *_, second, largest = np.sort(spacing_mm)
-    return int(towards[np.argmax(spacing_mm)]) if largest > 1.01 * second else 2
+    axis = towards.index(2)
+    if grid.stored.shape.count(1) == 1:
+        axis = grid.stored.shape.index(1)
+    elif largest > 1.01 * second:
+        axis = int(np.argmax(spacing_mm))
+    return axis, _PLANES[towards[axis]]
+
+
+def _spacing_mm(affine: np.ndarray, axis: int) -> tuple[float, float, float]:
+    """Return the spacing along each axis; across slices that are moved along one another, that of their planes."""
+    spacing = voxel_sizes(affine)
+    rows, columns = np.delete(affine[:3, :3], axis, axis=1).T
+    normal = np.cross(rows, columns)
+    between = abs(float(affine[:3, axis] @ normal)) / float(np.linalg.norm(normal))
+    if between < (1 - 1e-6) * spacing[axis]:
+        spacing[axis] = between
+    return float(spacing[0]), float(spacing[1]), float(spacing[2])
 
 
 def from_dicom(files: Iterable[tuple[str, bytes]]) -> list[Volume]:
     """Return the volumes of one DICOM series, given as (name for messages, bytes), in any order.
 
-    A series may hold several: a scout in three planes, echoes, times, magnitude and phase. Slices are sorted by their
-    place along the normal, never by name or number. Slices without a position stay in the order of the files.
+    A series may hold several: planes, echoes, times, magnitude and phase; see `stacks.grouped`. Slices are sorted by
+    their place along the normal, never by name or number. Slices without a position stay in the order of the files.
     """
-    stacks: dict[tuple[Any, ...], list[dicom.Slice]] = {}
-    size = 0
+    found: list[dicom.Slice] = []
+    first, size = "", 0
     for name, data in files:
         try:
             slices = dicom.read_dicom(data)
@@ -102,9 +117,12 @@ def from_dicom(files: Iterable[tuple[str, bytes]]) -> list[Volume]:
                 f"{name}: up to this file its series has over {MAX_SERIES_BYTES} bytes of pixels once decoded, which "
                 "is too many; split the series"
             )
-        for one in slices:
-            stacks.setdefault(one.stack, []).append(one)
-    return [_stacked(stacks[key]) for key in sorted(stacks, key=str)]
+        first = first or name
+        found += slices
+    try:
+        return [_stacked(stack) for stack in stacks.grouped(found)]
+    except InputError as error:
+        raise InputError(f"{first}: {error}") from None
 
 
 def _stacked(slices: list[dicom.Slice]) -> Volume:
@@ -117,9 +135,23 @@ def _stacked(slices: list[dicom.Slice]) -> Volume:
     if any((one.slope, one.intercept) != (slope, intercept) for one in slices):
         stored = stored * [one.slope for one in slices] + [one.intercept for one in slices]
         slope, intercept = 1.0, 0.0
+    stored = _without_padding(slices, stored, slope)
+    nifti.refuse_labels(stored)
     place = _stack_place(slices, normal)
     windows = [one.window for one in slices]
     return _shown(to_levels(stored, slope, intercept), place, _header(place, stored.shape), windows, slices[0].facts)
+
+
+def _without_padding(slices: list[dicom.Slice], stored: np.ndarray, slope: float) -> np.ndarray:
+    """Return stored numbers (column, row, slice) in which padding has the lowest real value of the whole volume."""
+    if all(one.padding is None for one in slices):
+        return stored
+    none = np.zeros(slices[0].stored.shape, bool)
+    outside = np.stack([none if one.padding is None else one.padding for one in slices], axis=-1).transpose(1, 0, 2)
+    if outside.all():
+        raise InputError("slices should hold a picture, received padding alone (PixelPaddingValue); remove them")
+    real = stored[~outside]
+    return np.where(outside, real.max() if slope < 0 else real.min(), stored)
 
 
 def _stack_place(slices: list[dicom.Slice], normal: np.ndarray) -> _Place:
@@ -136,7 +168,9 @@ def _stack_place(slices: list[dicom.Slice], normal: np.ndarray) -> _Place:
     affine = np.eye(4)
     affine[:3] = np.column_stack([directions[:, 0] * col_mm, directions[:, 1] * row_mm, step, positions[0]])
     plane = _PLANES[int(np.argmax(np.abs(normal)))] if np.isfinite(normal).all() else ""
-    spacing = (col_mm, row_mm, float(np.linalg.norm(step)) if plane else first.step_mm)
+    # Slices of a tilted gantry are moved along one another: what lies between them is less than their centres' way.
+    between = first.step_mm if len(slices) == 1 else abs(float(step @ normal))
+    spacing = (col_mm, row_mm, between)
     return _Place(_TO_RAS @ affine, _TO_RAS[:3, :3] @ directions, spacing, plane)
 
 

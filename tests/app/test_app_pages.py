@@ -35,7 +35,7 @@ halfway.wait()
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     """An empty folder in the place of the project's."""
-    require(AppTest is not None, "streamlit (requirements-all.lock)")
+    require(AppTest is not None, "streamlit (requirements-app.lock)")
     monkeypatch.setenv("BRAINMRI_ROOT", str(tmp_path))
     return tmp_path
 

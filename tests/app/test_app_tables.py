@@ -18,7 +18,7 @@ pytestmark = pytest.mark.servers
 @pytest.fixture
 def shown(monkeypatch):
     """What was shown, as pairs of a kind and a text."""
-    require(st is not None, "streamlit (requirements-all.lock)")
+    require(st is not None, "streamlit (requirements-app.lock)")
     calls = []
     for kind in ("html", "markdown", "header", "subheader", "warning", "code"):
         monkeypatch.setattr(st, kind, lambda text, *_, kind=kind, **__: calls.append((kind, text)))

@@ -111,7 +111,8 @@ def test_a_folder_inside_the_repository_of_another_project_works(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["nope", "", "HEAD~99", "main..first", "--all", "HEAD:params.yaml", "HEAD^{tree}", "a\nb"]
+    "name",
+    ["nope", "", "HEAD~99", "main..first", "--all", "-x", "HEAD:params.yaml", "HEAD^{tree}", "a\nb"],
 )
 def test_an_unknown_revision_is_refused_in_one_sentence(project, name):
     with pytest.raises(InputError, match="each revision should be a commit, branch, tag or experiment") as caught:

@@ -12,7 +12,7 @@ def table(rows):
     """Make a table of rows (split, label, group, neighbour group), without masks."""
     made = pd.DataFrame(rows, columns=["split", "label", "group", "neighbour_group"])
     ids = [f"i{at}" for at in range(len(made))]
-    return made.assign(image_id=ids, set="classes", has_mask=False)
+    return made.assign(image_id=ids, set="classes", patient="", has_mask=False)
 
 
 ROWS = [
@@ -78,6 +78,17 @@ def test_a_split_or_a_class_without_images_is_refused():
     rows = [*ROWS, ("test", "cyst", 8, 8), ("train", "cyst", 8, 8)]
     with pytest.raises(InputError, match=r"received none of \['cyst'\] after leaving out copies"):
         leakage.drop(table(rows), "drop")
+
+
+def test_one_patient_for_all_is_told_where_a_split_stays_empty():
+    rows = table([("test", "glioma", 0, 0), ("test", "glioma", 1, 1), ("train", "glioma", 2, 2)]).assign(
+        patient="d0001"
+    )
+    with pytest.raises(InputError, match=r"none for val; a patient is never divided, and 3 of 3 images are of 1; .*"
+                       "several people have the same PatientID, say who is who"):  # fmt: skip
+        leakage.drop(rows, "drop")
+    with pytest.raises(InputError, match="none for val; bring more images"):
+        leakage.drop(rows.assign(patient=["a", "b", "c"]), "drop")
 
 
 def test_conflicts_name_every_image_of_a_group_with_two_labels():

@@ -18,9 +18,10 @@ def png(array):
 
 
 def row(**changes):
-    base = {"image_id": "a", "set": "s", "label": "glioma", "split": "train", "patient": "", "number": -1, "plane": "",
-            "file_bytes": 9, "sha256": "0", "voxel_row_mm": 1.0, "voxel_col_mm": 0.5, "frame": -1, "slice_mm": np.nan,
-            "modality": "", "field_t": np.nan, "window_low": np.nan, "window_high": np.nan}  # fmt: skip
+    base = {"image_id": "a", "set": "s", "path": "a.png", "label": "glioma", "split": "train", "patient": "",
+            "number": -1, "plane": "", "file_bytes": 9, "sha256": "0", "voxel_row_mm": 1.0, "voxel_col_mm": 0.5,
+            "frame": -1, "slice_mm": np.nan, "modality": "", "field_t": np.nan,
+            "window_low": np.nan, "window_high": np.nan}  # fmt: skip
     return SimpleNamespace(**base | changes)
 
 
@@ -72,7 +73,7 @@ def test_bad_images_are_kept_aside_and_rows_close_up(tmp_path):
 @pytest.mark.parametrize(
     ("mask", "message"),
     [
-        (png(MASK // 255), "mask should be 0 outside and above 127 inside the tumour, received at most 1"),
+        (png(255 - MASK), "mask should be 0 outside of the tumour, received values 0, 255 with all four corners set"),
         (png(MASK[:20]), r"mask should have the image's size \(32, 32\), received \(20, 32\)"),
         (b"x", "mask cannot be"),
     ],
@@ -92,3 +93,19 @@ def test_a_scans_own_window_is_used_where_it_is_asked_for(tmp_path):
     np.testing.assert_array_equal(own[..., 0], expected)
     np.testing.assert_array_equal(own[..., 1], percentiles[..., 1])  # only the first window is replaced
     np.testing.assert_array_equal(without, percentiles)
+
+
+def test_what_is_known_of_each_mask_stands_in_a_table(tmp_path):
+    stored = [
+        (row(image_id="all"), png(IMAGE), png(MASK // 255)),  # the whole head
+        (row(image_id="none", frame=3, path="a/b.nii/0003.png"), png(IMAGE), png(MASK * 0)),
+        (row(image_id="without"), png(IMAGE), None),
+        (row(image_id="beside"), png(IMAGE), png(np.roll(MASK, 12))),
+    ]
+    known = read_scans(stored, 4, PARAMS, tmp_path).mask_facts
+    assert known["image_id"].tolist() == ["all", "none", "beside"]
+    assert known["values"].tolist() == ["0, 1", "0", "0, 255"]
+    assert known["volume"].tolist() == ["", "s/a/b.nii", ""]
+    assert known["most_of_head"].tolist() == [True, False, False]
+    assert known["outside_head"].tolist() == [False, False, True]
+    assert known["empty"].tolist() == [False, True, False]

@@ -166,6 +166,23 @@ def test_masks_and_classes_are_looked_at_together(check, tmp_path):
     assert end == "error: a run would be refused, see above"  # nothing for the classifier to learn from
 
 
+def test_it_says_what_masks_hold_and_which_are_unlikely(check, tmp_path):
+    files = class_set()
+    mask = np.zeros((64, 64), np.uint8)
+    mask[20:30, 20:30] = 200
+    mask[22:28, 22:28] = 100
+    files["glioma/0_mask.png"] = bytes(cv2.imencode(".png", mask)[1])
+    files["glioma/1_mask.png"] = bytes(cv2.imencode(".png", mask * 0)[1])
+    files["notumor/0_mask.png"] = bytes(cv2.imencode(".png", 255 - mask)[1])
+    place = pack(tmp_path / "set", files, "zip")
+    found = json.loads(check(place, "--json")[1])
+    assert found["masks"]["values"] == {"0": 1, "0, 100, 200": 1}
+    assert list(found["masks"]["unlikely"].values()) == [["glioma/1.png"], ["glioma/0.png"]]  # empty, labels
+    assert [each["file"] for each in found["unreadable"]] == ["notumor/0.png"]
+    assert "none of them 0" in found["unreadable"][0]["reason"]
+    assert "  1 have no pixel, which says that there is no tumour:\n    glioma/1.png\n" in check(place)[1]
+
+
 def test_what_cannot_be_looked_at_at_all_is_one_sentence(check, tmp_path):
     assert check(tmp_path / "nothing")[0].endswith("give a folder, a .zip or a .tar")
     place = pack(tmp_path / "x", {"cyst/a.png": png("glioma", 1)}, "folder")

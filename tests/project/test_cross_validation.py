@@ -9,13 +9,15 @@ import sys
 import pandas as pd
 import pytest
 import yaml
-from revision_files import NAMES, commit, run, write
+from revision_files import NAMES, commit, run, sh, write
 
 from brainmri.core.errors import ArtifactError, InputError
 from brainmri.project import cross_validation
+from brainmri.scoring.mask_scores import COLUMNS
 
 FILES = {"preprocess": "exclude.csv", "train": "stages/train.py", "segment": "stages/segment.py"}  # by stage: a dep
 PREPROCESS = {"split": "patient", "folds": 3, "seed": 0}
+SEGMENT = {"size_bounds_px": [5, 20]}
 
 
 def predictions(fold, first=None, wrong=()):
@@ -30,11 +32,22 @@ def predictions(fold, first=None, wrong=()):
     return "\n".join(lines) + "\n"
 
 
-def fold(project, at, changes=(), table=None, images="", seen=0, **files):
+def outlines(first, masks=True):
+    """Return the rows of a fold's outlines: Dice 0.25 and 0.75, one unit an image; or of images without masks."""
+    known = {"image_id": [f"i{first}", f"i{first + 1}"], "label": "glioma", "unit": [first, first + 1], "area_px": 9}
+    table = pd.DataFrame({**known, "training_twin": False, "method": "unet"}).reindex(columns=[*COLUMNS, "method"])
+    if masks:
+        table = table.assign(truth_px=10, dice=[0.25, 0.75], one_empty=0, native_one_empty=0)
+    return table.to_csv(index=False)
+
+
+def fold(project, at, changes=(), table=None, images="", seen=0, masks=True, **files):
     """Commit the run of a fold under the tag `fold-<at>`: of a set with `images`, and a text for each of `FILES`."""
     preprocess = {**PREPROCESS, "fold": at, **dict(changes)}
     table = predictions(at, wrong=[0]) if table is None else table
-    run(project, params={"preprocess": preprocess}, table=table, content={"i": images} if images else None)
+    params = {"preprocess": preprocess, "segment": SEGMENT}
+    content = {"i": images} if images else None
+    run(project, params=params, table=table, content=content, outlined=outlines(8 * at, masks))
     lock = yaml.safe_load((project / "dvc.lock").read_text())
     for stage, path in FILES.items():
         write(project, path, files.get(stage, "the same"))
@@ -61,9 +74,10 @@ def test_the_folds_are_scored_as_one_in_whichever_order_they_come(project):
     table = pd.read_csv(project / "pooled/predictions.csv")
     assert table["image_id"].tolist() == [f"i{at}" for at in range(24)]
     assert table["fold"].tolist() == [0] * 8 + [1] * 8 + [2] * 8
-    assert found["whole"]["accuracy"] == pytest.approx(23 / 24)
+    assert found["metrics"]["classify"]["whole"]["accuracy"] == pytest.approx(23 / 24)
     assert found["test_patients"] == {"known": 12, "images_without": 0, "seen_in_training": 0}
-    assert json.loads((project / "pooled/scores.json").read_text())["by_fold"]["runs"]["0"]["accuracy"] == 7 / 8
+    written = json.loads((project / "pooled/scores.json").read_text())
+    assert written["metrics"]["classify"]["by_fold"]["runs"]["0"]["accuracy"] == 7 / 8
     first = [(project / "pooled" / name).read_bytes() for name in ("predictions.csv", "scores.json")]
     pool(project, names[::-1])
     assert [(project / "pooled" / name).read_bytes() for name in ("predictions.csv", "scores.json")] == first
@@ -118,13 +132,52 @@ def test_runs_of_other_images_exclusions_or_code_are_refused(project, other, nam
         pool(project, names)
 
 
-def test_code_that_no_prediction_comes_from_may_differ(project):
-    assert pool(project, [fold(project, 0), fold(project, 1, segment="other"), fold(project, 2)])["folds"] == 3
+def test_outlines_are_pooled_with_the_answers(project):
+    names = [fold(project, at) for at in range(3)]
+    found = pool(project, names)["metrics"]["segment"]["unet"]
+    assert (found["images_with_tumour_mask"], found["all"]["dice"]["mean"]) == (6, 0.5)
+    assert found["by_fold"]["sd"]["dice"] == 0
+    assert list(found["by_size"]) == ["medium"]
+    rows = pd.read_csv(project / "pooled/outlines.csv")
+    assert rows["image_id"].tolist() == ["i0", "i1", "i8", "i9", "i16", "i17"]
+    assert rows["fold"].tolist() == [0, 0, 1, 1, 2, 2]
+
+
+def test_outlines_are_left_out_with_the_reason(project):
+    found = pool(project, [fold(project, 0), fold(project, 1, segment="other"), fold(project, 2)])
+    assert found["folds"] == 3  # no answer comes from this code
+    assert found["metrics"]["segment"] == {}
+    assert "received others of stages/segment.py; run" in found["without_outlines"]
+    assert not (project / "pooled/outlines.csv").exists()
+    assert found["commit"] == ""  # of which to repeat it
+
+
+def test_a_set_without_masks_says_so(project):
+    found = pool(project, [fold(project, at, masks=False) for at in range(3)])
+    assert found["without_outlines"] == "no test image has a mask with a tumour"
+    assert cross_validation.as_text(found).endswith("outlines are not pooled: no test image has a mask with a tumour")
+
+
+def test_the_folds_say_how_they_were_come_by(project):
+    names = [fold(project, at) for at in range(3)]
+    found = pool(project, names)
+    assert found["runs"] == names
+    assert found["commit"] == sh(project, "git", "rev-parse", "fold-0")  # the last commit that all runs hold
+    assert found["params"] == {"preprocess": PREPROCESS, "segment": SEGMENT}  # without the fold
+
+
+def test_probes_are_pooled(project):
+    names = []
+    for at in range(3):
+        scores = {"accuracy": at / 4, "images": 8}
+        write(project, "metrics/probe.json", json.dumps({"metadata": {"whole": scores}}))
+        names.append(fold(project, at))
+    assert pool(project, names)["metrics"]["probe"] == {"metadata": {"whole": {"accuracy": 0.25, "images": 24}}}
 
 
 def test_a_run_without_predictions_is_refused(project):
     names = [fold(project, at) for at in range(2)]
-    run(project, params={"preprocess": {**PREPROCESS, "fold": 2}}, table=predictions(2))
+    run(project, params={"segment": SEGMENT, "preprocess": {**PREPROCESS, "fold": 2}}, table=predictions(2))
     (project / "plots/predictions.csv").unlink()
     commit(project, "fold-2")
     with pytest.raises(ArtifactError, match=r"fold-2: plots/predictions.csv: no such file"):
@@ -133,7 +186,7 @@ def test_a_run_without_predictions_is_refused(project):
 
 def test_a_run_that_does_not_say_who_was_learnt_from_is_refused(project):
     names = [fold(project, at) for at in range(2)]
-    run(project, params={"preprocess": {**PREPROCESS, "fold": 2}}, table=predictions(2))
+    run(project, params={"segment": SEGMENT, "preprocess": {**PREPROCESS, "fold": 2}}, table=predictions(2))
     commit(project, "fold-2")
     with pytest.raises(ArtifactError, match=r"fold-2: metrics/data.json should hold patients.test.seen_in_training"):
         pool(project, [*names, "fold-2"])
@@ -141,7 +194,7 @@ def test_a_run_that_does_not_say_who_was_learnt_from_is_refused(project):
 
 def test_a_fold_that_was_named_but_not_run_is_refused(project):
     names = [fold(project, at) for at in range(3)]
-    ran, stands = ({"preprocess": {**PREPROCESS, "fold": at}} for at in (2, 1))
+    ran, stands = ({"segment": SEGMENT, "preprocess": {**PREPROCESS, "fold": at}} for at in (2, 1))
     run(project, params=stands, used=ran, table=predictions(1))
     write(project, "metrics/data.json", json.dumps({"patients": {"test": {"seen_in_training": 0}}}))
     commit(project, "changed")

@@ -2,11 +2,14 @@
 
 import json
 import subprocess
+from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from brainmri.core.errors import ArtifactError
 from brainmri.project import results
+from brainmri.segmentation.methods import METHODS
 
 INTERVAL = {"low": 0.5, "high": 0.75}
 
@@ -14,8 +17,11 @@ INTERVAL = {"low": 0.5, "high": 0.75}
 @pytest.fixture(autouse=True)
 def rows_of_the_readme(monkeypatch):
     """Make the README's rows those of the results that `project` writes."""
-    rows = (results.Headline("the default", "none", "0.json"), results.Headline("new patients", "none", None))
+    rows = (results.Headline("the default", "0.json"), results.Headline("new patients", None))
     monkeypatch.setattr(results, "HEADLINE", rows)
+
+
+NOBODY = {"known": 7, "seen_in_training": 0, "images_without": 0}
 
 
 def run(name="a", accuracy=0.625, twin_free=True, methods=("kmeans",)):
@@ -28,7 +34,7 @@ def run(name="a", accuracy=0.625, twin_free=True, methods=("kmeans",)):
         classify["twin_free"] = part
     dice = {"dice": {"mean": 0.125, "mean_ci95": INTERVAL}, "hd95": {"mean": 50.0}, "sensitivity": {"mean": 0.5}}
     segment = {method: {"all": dice, "images_with_tumour_mask": 6} for method in methods}
-    return {"name": name, "command": "dvc repro", "commit": "0123456789abcdef",
+    return {"name": name, "command": "dvc repro", "commit": "0123456789abcdef", "test_patients": NOBODY,
             "metrics": {"classify": classify, "segment": segment, "data": {}}}  # fmt: skip
 
 
@@ -55,13 +61,13 @@ def test_the_readme_holds_the_headline_rows_alone(tmp_path):
     text = readme(project(tmp_path, run("a", methods=("kmeans", "unet")), run("b")))
     rows = [line for line in text.splitlines() if line.startswith("|")][2:]
     assert rows == [
-        "| the default | none | 0.625 (0.500 to 0.750) of 8 | 0.125 (0.500 to 0.750) of 6 |",
+        "| the default | none of 7 | 0.625 (0.500 to 0.750) of 8 | 0.125 (0.500 to 0.750) of 6 |",
         "| new patients | none | not yet measured by fold | not yet measured by fold |",
     ]
 
 
 def test_a_headline_without_a_u_net_has_no_dice(tmp_path):
-    assert "| the default | none | 0.625 (0.500 to 0.750) of 8 |  |" in readme(project(tmp_path, run()))
+    assert "| the default | none of 7 | 0.625 (0.500 to 0.750) of 8 |  |" in readme(project(tmp_path, run()))
 
 
 def test_a_headline_whose_run_is_missing_is_refused(tmp_path):
@@ -72,9 +78,9 @@ def test_a_headline_whose_run_is_missing_is_refused(tmp_path):
 def test_tables_hold_the_numbers_of_every_run(tmp_path):
     full = full_page(project(tmp_path, run("a"), run("b")))
     shown = "0.625 (0.500 to 0.750)"
-    assert f"| a | {shown} of 8 | {shown} of 8 |  |  | 0.100 |  |  |" in full
+    assert f"| a | none of 7 | {shown} of 8 | {shown} of 8 |  |  | 0.100 |  |  |" in full
     assert "- a: `dvc repro` at commit `0123456789`" in full
-    assert full.index("| a | 0.625") < full.index("| b | 0.625")
+    assert full.index("| a | none of 7 | 0.625") < full.index("| b | none of 7 | 0.625")
     assert f"| a | all, 8 | {shown} |  | 0.600 (0.500 to 0.750) | 0.100 |  |  |" in full
     assert f"| a | twin-free, 8 | {shown} |" in full
     assert "| a | glioma | 4 | 0.500 | 0.250 | 0.750 | 0.375 (0.500 to 0.750) | 4 |" in full
@@ -100,7 +106,7 @@ def test_a_score_that_is_not_defined_is_written_so(tmp_path):
 
 def test_a_run_without_twin_free_images_has_no_row_for_them(tmp_path):
     full = full_page(project(tmp_path, run(twin_free=False)))
-    assert "| a | 0.625 (0.500 to 0.750) of 8 |  |  |" in full
+    assert "| a | none of 7 | 0.625 (0.500 to 0.750) of 8 |  |  |" in full
     assert "twin-free," not in full
 
 
@@ -129,7 +135,7 @@ def test_a_score_on_another_set_has_a_table_of_its_own(tmp_path):
     content = {"name": "a on b", "command": "brainmri external", "commit": "abcdef0123456789", "result": result}
     (tmp_path / "results/external/a.json").write_text(json.dumps(content))
     full = full_page(tmp_path)
-    assert "| a on b | 7 | 3 | 0.500 (0.500 to 0.750) | 0.250 (0.500 to 0.750) |" in full
+    assert "| a on b | patients not looked for | 7 | 3 | 0.500 (0.500 to 0.750) | 0.250 (0.500 to 0.750) |" in full
     assert "- a on b: `brainmri external` at commit `abcdef0123`" in full
 
 
@@ -151,7 +157,10 @@ def test_a_page_without_the_marks_is_refused(tmp_path):
 
 @pytest.mark.parametrize(
     ("place", "wanted"),
-    [("results/pooled.json", "classify, segment"), ("results/external/pooled.json", "result")],
+    [
+        ("results/pooled.json", "test_patients .*classify, segment"),
+        ("results/external/pooled.json", "commit and result"),
+    ],
 )
 def test_a_file_that_holds_no_run_is_refused(tmp_path, place, wanted):
     project(tmp_path, run())
@@ -169,9 +178,18 @@ def test_a_file_that_holds_no_run_is_refused(tmp_path, place, wanted):
         (0, 0, 8, "not known"),
     ],
 )
-def test_a_headline_tells_the_test_patients_that_its_run_recorded(tmp_path, known, seen, without, shown):
+def test_a_row_tells_the_test_patients_that_its_run_recorded(tmp_path, known, seen, without, shown):
     told = {"known": known, "seen_in_training": seen, "images_without": without}
-    assert f"| the default | {shown} | 0.625" in readme(project(tmp_path, run() | {"test_patients": told}))
+    project(tmp_path, run() | {"test_patients": told})
+    assert f"| the default | {shown} | 0.625" in readme(tmp_path)
+    assert f"| a | {shown} | 0.625" in full_page(tmp_path)
+
+
+def test_a_run_that_does_not_tell_its_test_patients_is_refused(tmp_path):
+    content = run()
+    del content["test_patients"]
+    with pytest.raises(ArtifactError, match=r"0\.json: should hold name, command, commit, test_patients and metrics"):
+        results.pages(project(tmp_path, content))
 
 
 @pytest.mark.parametrize("name", ["brainmri/preprocessing/known.csv", "brainmri/preprocessing/known.py"])
@@ -197,3 +215,107 @@ def test_a_recorded_run_says_whether_its_test_patients_were_learnt_from(tmp_path
     (tmp_path / "models/classifier/versions.json").write_text("{}")
     results.record(tmp_path, "a", "dvc repro", tmp_path / "a.json")
     assert json.loads((tmp_path / "a.json").read_text())["test_patients"] == test
+
+
+def folds(name="by patient", accuracies=(0.5, 0.75)):
+    """Return a run as `brainmri pool` writes it, of two folds with outlines."""
+    content = run(name, methods=())
+    classify = content["metrics"]["classify"]
+    del classify["twin_free"], classify["ci95"]["twin_free"]
+    spread = {"mean": {"accuracy": 0.625}, "sd": {"accuracy": 0.125}}
+    classify["by_fold"] = {"runs": {str(at): {"accuracy": own} for at, own in enumerate(accuracies)}, **spread}
+    classify["patients"] = {"accuracy": 0.875, "ci95": {"accuracy": INTERVAL}}
+    dice = {"dice": {"mean": 0.125, "mean_ci95": INTERVAL}, "hd95": {"mean": 50.0}, "sensitivity": {"mean": 0.5}}
+    content["metrics"]["segment"] = {
+        "unet": {
+            "all": dice,
+            "images_with_tumour_mask": 6,
+            "glioma": {"dice": {"mean": 0.25}},
+            "by_size": {"large": {"dice": {"mean": 0.375}}},
+            "by_fold": {"mean": {"dice": 0.5}, "sd": {"dice": 0.0625}},
+        }
+    }
+    return content | {"folds": 2, "test_patients": {"known": 4, "seen_in_training": 0, "images_without": 0}}
+
+
+def test_folds_stand_in_tables_of_their_own(tmp_path):
+    full = full_page(project(tmp_path, run("a"), folds()))
+    shown = "0.625 (0.500 to 0.750)"
+    assert (
+        f"| by patient | 4, none of 4 | {shown} of 8 | 0.625 ± 0.125 | 0.500 to 0.750 | 0.875 (0.500 to 0.750) |"
+        in full
+    )
+    assert "| by patient | unet | 6 | 0.125 (0.500 to 0.750) | 0.500 ± 0.062 | 0.250 |  |  | 0.375 |" in full
+    assert full.count("| by patient |") == 4  # also by class, and by method
+    assert f"| by patient | {shown}" not in full  # not among the runs that one split was scored with
+
+
+def test_a_headline_takes_its_outlines_from_another_run(tmp_path, monkeypatch):
+    both = (results.Headline("new patients", "0.json", "1.json"),)
+    monkeypatch.setattr(results, "HEADLINE", both)
+    text = readme(project(tmp_path, run("a") | {"test_patients": folds()["test_patients"]}, folds("b")))
+    assert "| new patients | none of 4 | 0.625 (0.500 to 0.750) of 8 | 0.125 (0.500 to 0.750) of 6 |" in text
+    monkeypatch.setattr(results, "HEADLINE", (results.Headline("new patients", "0.json", "9.json"),))
+    with pytest.raises(ArtifactError, match=r"results/9\.json: should hold the run of the README's row"):
+        readme(tmp_path)
+
+
+def test_pooled_folds_are_recorded_as_they_were_scored(tmp_path):
+    pooled = tmp_path / "pooled"
+    pooled.mkdir()
+    scores = {"commit": "0123", "folds": 2, "metrics": {"classify": {}, "segment": {}}}
+    (pooled / "scores.json").write_text(json.dumps(scores))
+    (pooled / "predictions.csv").write_text(
+        "fold,image_id,label,predicted,patient,unit,group,p_NA,p_b\n"
+        "0,12e4567,NA,NA,,3,1,0.6000004,0.3999996\n1,b,b,NA,p1,4,2,0.75,0.25\n"
+    )
+    results.record_pooled(pooled, "by patient", "make it", tmp_path / "one.json")
+    assert json.loads((tmp_path / "one.json").read_text()) == {"name": "by patient", "command": "make it", **scores}
+    head = "image_id,label,patient,unit,fold,predicted,p_NA,p_b"
+    told = [head, "12e4567,NA,,3,0,NA,0.6,0.4", "b,b,p1,4,1,NA,0.75,0.25"]
+    assert (tmp_path / "out-of-fold/one.csv").read_text().splitlines() == told
+    (pooled / "outlines.csv").write_text(
+        "fold,image_id,truth_px,dice,method\n0,12e4567,,,kmeans\n1,b,9,0.123456,kmeans\n0,12e4567,,,unet\n1,b,9,0.5,unet\n"
+    )
+    results.record_pooled(pooled, "by patient", "make it", tmp_path / "two.json")
+    told = [f"{head},truth_px,dice_kmeans,dice_unet", f"{told[1]},,,", f"{told[2]},9,0.12346,0.5"]
+    assert (tmp_path / "out-of-fold/two.csv").read_text().splitlines() == told
+
+
+def test_folds_without_one_commit_are_not_recorded(tmp_path):
+    (tmp_path / "scores.json").write_text(json.dumps({"commit": "", "folds": 2}))
+    with pytest.raises(ArtifactError, match="the folds should be run with the code of one commit"):
+        results.record_pooled(tmp_path, "by patient", "make it", tmp_path / "other.json")
+    assert not (tmp_path / "other.json").exists()
+
+
+def require_true(published, table):
+    """Hold a published cross-validation against its table: nobody in two folds, and the scores are the table's own."""
+    named = table[table["patient"] != ""]
+    assert named.groupby("patient")["fold"].nunique().max() <= 1
+    assert table.groupby("unit")["fold"].nunique().max() == 1
+    assert not table["image_id"].duplicated().any()
+    told, classify = published["test_patients"], published["metrics"]["classify"]
+    assert (named["patient"].nunique(), (table["patient"] == "").sum()) == (told["known"], told["images_without"])
+    assert told["seen_in_training"] == 0
+    assert len(table) == classify["whole"]["images"]
+    assert (table["label"] == table["predicted"]).mean() == pytest.approx(classify["whole"]["accuracy"])
+    for method, scores in published["metrics"]["segment"].items():
+        dice = table.loc[table["truth_px"].fillna(0) > 0, f"dice_{method}"]
+        assert len(dice) == scores["images_with_tumour_mask"]
+        assert dice.mean() == pytest.approx(scores["all"]["dice"]["mean"], abs=10**-results.DIGITS)
+
+
+PUBLISHED = sorted(Path("results").glob("*.json"))
+
+
+@pytest.mark.parametrize("path", [path for path in PUBLISHED if "folds" in json.loads(path.read_text())], ids=str)
+def test_no_patient_is_in_two_parts_of_a_published_run(path):
+    texts = {"image_id": str, "label": str, "patient": str, "predicted": str}
+    table = pd.read_csv(path.parent / results.OUT_OF_FOLD / f"{path.stem}.csv", dtype=texts, keep_default_na=False,
+                        na_values={"truth_px": "", **{f"dice_{name}": "" for name in METHODS}})  # fmt: skip
+    published = json.loads(path.read_text())
+    require_true(published, table)
+    planted = table.assign(patient=table["patient"].where(table.index > 0, table["patient"].iloc[-1]))
+    with pytest.raises(AssertionError):
+        require_true(published, planted)

@@ -10,6 +10,7 @@ from sklearn.metrics import accuracy_score
 from brainmri.core.errors import InputError
 from brainmri.core.files import write_json
 from brainmri.scoring import assessment, pooling
+from brainmri.scoring.mask_scores import COLUMNS
 from brainmri.scoring.predictions_table import read_answers
 
 
@@ -60,9 +61,9 @@ def test_patients_are_resampled_and_pooled(folds):
     found = pooling.score(pooled, 0, 200)
     assert found["test_patients"] == {"known": 7, "images_without": 0}
     assert found["patients"]["patients"] == 7
-    assert found["ci95"] == assessment.bounds(read_answers(pooled, ["a", "b"]), 0, 200)
+    assert found["ci95"]["whole"] == assessment.bounds(read_answers(pooled, ["a", "b"]), 0, 200)
     alone = assessment.bounds(read_answers(pooled.assign(unit=np.arange(14)), ["a", "b"]), 0, 200)
-    assert found["ci95"]["accuracy"]["low"] < alone["accuracy"]["low"]  # images of a patient fail together
+    assert found["ci95"]["whole"]["accuracy"]["low"] < alone["accuracy"]["low"]  # images of a patient fail together
 
 
 def test_images_of_nobody_known_are_counted(folds):
@@ -103,3 +104,45 @@ def test_folds_of_other_classes_or_without_patients_are_refused(folds):
         pooling.pool([folds[0], folds[1].rename(columns={"p_b": "p_c"})])
     with pytest.raises(InputError, match=r"received none called \['patient'\]"):
         pooling.pool([folds[0], folds[1].drop(columns="patient")])
+
+
+def outlines(first, dice, label="a", **columns):
+    """Return rows of outlines, one unit an image, all with a tumour of 10 px in truth."""
+    at = first + np.arange(len(dice))
+    known = {"image_id": [f"i{number}" for number in at], "label": label, "unit": at, "training_twin": False}
+    table = pd.DataFrame({**known, "area_px": 10, "truth_px": 10, "dice": dice, "method": "unet"})
+    return table.reindex(columns=[*COLUMNS, "method"]).assign(one_empty=0, native_one_empty=0, **columns)
+
+
+def test_outlines_are_pooled_over_folds_by_method_and_class():
+    pooled = pooling.pool_outlines([outlines(0, [0.5, 1.0]), outlines(2, [0.0, 0.5, 0.5, 0.0], "b")])
+    assert pooled["fold"].tolist() == [0, 0, 1, 1, 1, 1]
+    found = pooling.score_outlines(pooled, (5, 20), 0, 100)["unet"]
+    assert found["images_with_tumour_mask"] == 6
+    assert found["all"]["dice"]["mean"] == pytest.approx(2.5 / 6)  # an image counts as much as any other
+    assert (found["a"]["dice"]["mean"], found["b"]["dice"]["mean"]) == (0.75, 0.25)
+    assert list(found["by_size"]) == ["medium"]
+    assert found["by_fold"]["runs"] == {"0": {"dice": 0.75}, "1": {"dice": 0.25}}
+    assert found["by_fold"]["mean"]["dice"] == 0.5
+    assert found["by_fold"]["sd"]["dice"] == pytest.approx(np.std([0.75, 0.25], ddof=1))
+
+
+def test_outlines_of_a_unit_in_two_folds_are_refused():
+    with pytest.raises(
+        InputError, match="each unit should be tested in one fold, received 1 in several, such as unit 1"
+    ):
+        pooling.pool_outlines([outlines(0, [0.5, 1.0]), outlines(1, [0.5])])
+
+
+def test_a_probe_is_pooled_by_images():
+    folds = [{"accuracy": 0.5, "images": 10.0}, {"accuracy": 1.0, "images": 30.0}]
+    assert pooling.pool_probe(folds) == {"accuracy": 0.875, "images": 40}
+
+
+def test_abstention_is_scored_where_the_table_tells_it(folds):
+    pooled = pooling.pool(folds)
+    assert "abstention" not in pooling.score(pooled, 0, 100)
+    given = pooled["label"] == pooled["predicted"]
+    found = pooling.score(pooled.assign(abstained=(~given).astype(str)), 0, 100)["abstention"]
+    assert found["coverage"] == pytest.approx(10 / 14)
+    assert found["accuracy"] == 1

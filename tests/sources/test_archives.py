@@ -88,6 +88,34 @@ def test_an_encrypted_zip_is_refused(tmp_path):
         read_all(path)
 
 
+@pytest.mark.parametrize(("method", "name"), [(9, "Deflate64"), (93, "Zstandard"), (6, "method 6")])
+def test_a_zip_that_is_packed_otherwise_says_what_helps(tmp_path, method, name):
+    path = pack(tmp_path, {"one.png": b"1"}, "zip")
+    data = bytearray(path.read_bytes())
+    for mark, at in ((b"PK\x01\x02", 10), (b"PK\x03\x04", 8)):
+        data[data.index(mark) + at] = method
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=f"one.png is packed by {name}, which is not read here; unpack it by"):
+        read_all(path)
+
+
+@pytest.mark.parametrize("kind", ["first", "last", "by name"])
+def test_a_part_of_a_split_zip_is_refused_as_one(tmp_path, kind):
+    path = pack(tmp_path, FILES, "zip")
+    data = bytearray(path.read_bytes())
+    if kind == "last":
+        data[data.index(b"PK\x05\x06") + 4] = 2  # the number of the part that holds the end
+        path.write_bytes(data[40:])
+    elif kind == "first":
+        path.write_bytes(b"PK\x07\x08" + data)
+    else:
+        path = path.rename(tmp_path / "set.zip.001")
+        assert read_all(path) == FILES  # a single part is whole
+        path.write_bytes(data[:-30])
+    with pytest.raises(InputError, match="is one part of a split archive; unpack all parts together"):
+        read_all(path)
+
+
 def test_links_inside_a_folder_are_followed_and_others_refused(tmp_path):
     folder = pack(tmp_path, FILES, "folder")
     (folder / "link.png").symlink_to("a/one.png")

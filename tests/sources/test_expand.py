@@ -1,5 +1,6 @@
 """Fetch turns DICOM series and NIfTI files into slices, exactly and without anything that tells who is on them."""
 
+import gzip
 import io
 import json
 import re
@@ -202,7 +203,7 @@ def test_masked_nifti_pairs_by_number(tmp_path):
     )
     table = read_manifest(raw)
     rows = table[table["set"] == "masks"]
-    assert rows["mask_path"].tolist() == [f"masks/3.nii/{frame:04d}.png" for frame in range(4)]
+    assert rows["mask_path"].tolist() == [f"images/3.nii.gz/mask/{frame:04d}.png" for frame in range(4)]
     assert set(rows["patient"]) == {"v0001"}
 
 
@@ -238,6 +239,90 @@ def test_masked_nifti_pairs_by_number(tmp_path):
 def test_what_does_not_fit_is_refused(tmp_path, files, rows, reason):
     with pytest.raises(InputError, match=reason):
         manifest(tmp_path, rows, files)
+
+
+SEG, DOSE, CAPTURE = (f"1.2.840.10008.5.1.4.1.1.{end}" for end in ("66.4", "481.2", "7"))
+NO_SCANS = [
+    ({"Modality": "SEG", "SOPClassUID": SEG}, "DICOM segmentations"),
+    ({"Modality": "SEG"}, "DICOM segmentations"),
+    ({"SOPClassUID": f"{SEG[:-1]}7"}, "DICOM segmentations"),
+    ({"Modality": "RTDOSE", "SOPClassUID": DOSE}, "DICOM objects of radiotherapy"),
+    ({"Modality": "RTSTRUCT"}, "DICOM objects of radiotherapy"),
+    ({"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}, "DICOM localizers"),
+    ({"SOPClassUID": CAPTURE, "ImagePositionPatient": None}, "DICOM secondary captures without a place in the patient"),
+    ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.77.1.4", "Modality": "XC"}, "DICOM photographs"),
+]
+
+
+@pytest.mark.parametrize(("elements", "heading"), NO_SCANS)
+def test_what_is_no_scan_is_counted_by_what_it_is(tmp_path, elements, heading):
+    files = {f"glioma/{name}": data for name, data in series().items()}
+    files["glioma/other.dcm"] = dicom_bytes(np.eye(9, dtype=np.uint8), series="9", **elements)
+    raw = fetched(tmp_path, "local", classes=pack(tmp_path / "c", files, "zip"))
+    assert len(read_manifest(raw)) == 4
+    assert json.loads((raw / "summary.json").read_text())["sets"]["classes"]["ignored"] == {heading: 1}
+
+
+def test_a_class_of_which_no_file_is_a_scan_is_refused(tmp_path):
+    files = {f"glioma/{name}": data for name, data in series().items()}
+    files["notumor/seg"] = dicom_bytes(BOX[0], Modality="SEG")
+    with pytest.raises(InputError, match=r"^notumor: should hold scans, received none: .*'DICOM segmentations': 1"):
+        fetched(tmp_path, "local", classes=pack(tmp_path / "c", files, "zip"))
+
+
+def test_a_secondary_capture_with_a_place_in_the_patient_is_a_scan(tmp_path):
+    files = {"glioma/1": dicom_bytes(BOX[0], SOPClassUID=CAPTURE)}
+    assert len(read_manifest(fetched(tmp_path, "local", classes=pack(tmp_path / "c", files, "zip")))) == 1
+
+
+def test_a_file_that_a_series_has_twice_counts_once(tmp_path):
+    files = {f"glioma/{name}": data for name, data in series().items()}
+    files |= {f"glioma/again/{name} (1)": data for name, data in list(series().items())[1:3]}
+    raw = fetched(tmp_path, "local", classes=pack(tmp_path / "c", files, "zip"))
+    table = read_manifest(raw)
+    assert (len(table), set(table["slice_mm"])) == (4, {4})
+    ignored = json.loads((raw / "summary.json").read_text())["sets"]["classes"]["ignored"]
+    assert ignored == {"second copies of DICOM files": 2}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_names_say_nothing_where_the_content_does(tmp_path, kind):
+    jpeg = bytes(cv2.imencode(".jpg", np.eye(9, dtype=np.uint8) * 255)[1])
+    files = {f"glioma/s/I{at}{end}": data for (at, data), end in zip(
+        enumerate(dicom_series(BOX, AFFINE)), (".MR", ".img", ".v2", ".png"), strict=True
+    )}  # fmt: skip
+    files |= {f"notumor/{name}": nifti_bytes(BOX, AFFINE) for name in ("a.nii (1).gz", "b")}
+    files["notumor/c.mgz"] = gzip.compress(nibabel.MGHImage(BOX, AFFINE).to_bytes())
+    files |= {"pituitary/a.jfif": jpeg, "pituitary/b": jpeg, "pituitary/c.dcm": jpeg, "pituitary/notes": b"text"}
+    raw = fetched(tmp_path, "local", classes=pack(tmp_path / "c", files, kind))
+    table = read_manifest(raw)
+    assert table.groupby("label").size().to_dict() == {"glioma": 4, "notumor": 12, "pituitary": 3}
+    volumes = {path.rpartition("/")[0] for path in table["path"][table["label"] == "notumor"]}
+    assert volumes == {"notumor/a.nii (1).gz", "notumor/b", "notumor/c.mgz"}
+    assert json.loads((raw / "summary.json").read_text())["sets"]["classes"]["ignored"] == {"*": 1}
+    for _, data, _ in read_images(raw, table):
+        assert b"DICM" not in data  # never stored as it came, header and all
+
+
+def test_a_manifest_names_files_by_any_name(tmp_path):
+    files = {
+        "a.img": dicom_bytes(BOX[0]),
+        "b.nii (1).gz": gzip.compress(nifti_bytes(BOX, AFFINE)),
+        "m": nifti_bytes(BOX, AFFINE),
+    }
+    raw = manifest(tmp_path, "a.img,cyst,,\nb.nii (1).gz,cyst,,m\n", files)
+    assert read_manifest(raw)["mask_path"].tolist().count("") == 1
+    assert len(read_manifest(raw)) == 5
+
+
+def test_half_of_a_pair_is_refused(tmp_path):
+    header = nibabel.Nifti1Pair(BOX, AFFINE).header
+    header["magic"] = b"ni1"
+    files = {"a.hdr": header.binaryblock, "a.img": BOX.tobytes()}
+    with pytest.raises(InputError, match=r"line 2: 'a\.hdr' is an \.hdr whose voxels lie in an \.img .*nib-convert"):
+        manifest(tmp_path, "a.hdr,cyst,,\n", files)
+    with pytest.raises(InputError, match=r"glioma/a\.hdr: an \.hdr whose voxels"):
+        fetched(tmp_path, "local", classes=pack(tmp_path / "c", {f"glioma/{n}": d for n, d in files.items()}, "zip"))
 
 
 def test_a_damaged_slice_is_named(tmp_path):

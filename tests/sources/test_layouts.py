@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from brainmri.core import kinds
 from brainmri.core.errors import InputError
 from brainmri.sources import layouts
 from brainmri.sources.archives import Archive
@@ -94,7 +95,7 @@ def test_split_names_in_any_case(folder, split):
     ],
 )
 def test_what_is_no_image_is_counted_by_kind(name, kind):
-    assert layouts.ignored_as(name) == kind
+    assert kind in ("", kinds.ignored_as(name))
     assert len(classes("glioma/1.jpg", name)) == (1 if kind else 2)
 
 
@@ -125,6 +126,50 @@ def test_dicom_and_nifti_may_lie_deeper_than_their_class():
         classes("cyst/a/1.dcm")
 
 
+def test_a_mask_beside_its_image_is_its_mask():
+    files = ["w/glioma/1.jpg", "w/glioma/1_mask.png", "w/glioma/1_mask_notes.jpg", "w/notumor/2.JPG"]
+    wrapper, images = layouts.class_images(archive(*files))
+    assert wrapper == "w/"
+    assert [(image.path, image.mask_path) for image in images] == [
+        ("glioma/1.jpg", "glioma/1_mask.png"), ("glioma/1_mask_notes.jpg", ""), ("notumor/2.JPG", ""),
+    ]  # fmt: skip
+    with pytest.raises(InputError, match=r"glioma/1_mask.png is named as a mask, and no image beside it"):
+        classes("glioma/1_mask.png", "glioma/2.jpg")
+    with pytest.raises(InputError, match=r"received glioma/1_mask.png and glioma/1_mask_1.png for glioma/1.jpg"):
+        classes("glioma/1.jpg", "glioma/1_mask.png", "glioma/1_mask_1.png")
+
+
+def whose(*files: str) -> list[str]:
+    return [image.case for image in layouts.class_images(archive(*files))[1]]
+
+
+def test_volumes_in_a_folder_below_their_class_are_of_one_case():
+    kinds = ("flair", "seg", "t1", "t2")
+    files = [
+        f"BraTS/{label}/c{at}/c{at}_{kind}.nii.gz" for label in ("glioma", "notumor") for at in (1, 2) for kind in kinds
+    ]
+    images = layouts.class_images(archive(*files))[1]
+    assert len(images) == 12
+    assert {image.mask_path for image in images} == {
+        f"{label}/c{at}/c{at}_seg.nii.gz" for label in ("glioma", "notumor") for at in (1, 2)
+    }
+    assert sorted({image.case for image in images}) == ["glioma/c1", "glioma/c2", "notumor/c1", "notumor/c2"]
+    assert whose("glioma/nii/a/1.nii", "glioma/nii/a/s/2.nii", "glioma/nii/b/1.nii") == [
+        "glioma/a",
+        "glioma/a",
+        "glioma/b",
+    ]
+    assert whose("Training/glioma/a/1.dcm", "Testing/glioma/a/2.dcm", "Testing/glioma/b/2.dcm") == [
+        "glioma/a", "glioma/b", "glioma/a"
+    ]  # fmt: skip
+
+
+def test_volumes_that_share_their_only_folder_are_cases_of_their_own_unless_they_are_called_as_it_is():
+    assert whose("glioma/nii/1.nii", "glioma/nii/2.nii", "notumor/1.nii") == ["", "", ""]
+    assert whose("glioma/glioma_1.nii", "glioma/glioma_2.nii") == ["", ""]
+    assert whose("glioma/p7/p7_t1.nii", "glioma/p7/p7_t2.nii") == ["p7", "p7"]
+
+
 def test_numbered_volumes_pair_and_are_not_taken_for_the_known_set():
     images = layouts.mask_images(archive("images/7.nii.gz", "masks/7.nii"))[1]
     assert [(image.path, image.mask_path, image.number) for image in images] == [("images/7.nii.gz", "masks/7.nii", 7)]
@@ -142,7 +187,7 @@ def test_an_empty_class_or_split_folder_is_refused():
 
 
 def test_a_set_without_images_is_refused():
-    with pytest.raises(InputError, match=r"set.zip: holds no image; images end in .bmp, .jpeg"):
+    with pytest.raises(InputError, match=r"set.zip: holds no image; images end in .bmp, .jfif"):
         classes("glioma/scan.zip")
     with pytest.raises(InputError, match="holds no image"):
         layouts.mask_images(archive("images/readme.txt"))

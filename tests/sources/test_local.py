@@ -80,11 +80,52 @@ def test_a_manifest_as_a_spreadsheet_writes_it(tmp_path):
     assert [(image.path, image.label) for image in read(local.opened_manifest(path))] == [("1.png", "glioma")]
 
 
-def test_known_spellings_count_as_the_known_classes_only_if_all_are_known(tmp_path):
-    path = write_manifest(tmp_path, "path,label\n1.png,no_tumor\n2.png,glioma_tumor\n", "1.png", "2.png")
-    assert [image.label for image in read(local.opened_manifest(path))] == ["notumor", "glioma"]
-    path = write_manifest(tmp_path, "path,label\n1.png,no_tumor\n2.png,cyst\n")
-    assert [image.label for image in read(local.opened_manifest(path))] == ["no_tumor", "cyst"]
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        (["no_tumor", "glioma_tumor"], ["notumor", "glioma"]),
+        (["Glioma", "glioma"], ["glioma", "glioma"]),
+        (["No_Tumor", "NOTUMOR"], ["notumor", "notumor"]),
+        (["No Tumour", "Pituitary-Tumor"], ["notumor", "pituitary"]),
+        (["No_Tumor", "Cyst"], ["notumor", "Cyst"]),
+    ],
+)
+def test_a_known_class_is_the_same_in_any_spelling_as_for_folders(tmp_path, labels, classes):
+    rows = "".join(f"{at}.png,{label}\n" for at, label in enumerate(labels, start=1))
+    path = write_manifest(tmp_path, f"path,label\n{rows}", "1.png", "2.png")
+    assert [image.label for image in read(local.opened_manifest(path))] == classes
+
+
+@pytest.mark.parametrize("label", ["nan", "NaN", "NA", "None", "null"])
+def test_no_class_and_no_patient_is_called_nothing(tmp_path, label):
+    path = write_manifest(tmp_path, f"path,label\n1.png,{label}\n", "1.png")
+    with pytest.raises(InputError, match=f"line 2: a label should name a class, received '{label}'; write notumor"):
+        read(local.opened_manifest(path))
+    path = write_manifest(tmp_path, f"path,label,patient\n1.png,cyst,{label}\n", "1.png")
+    with pytest.raises(InputError, match=f"line 2: a patient should be a name or a number, received '{label}'"):
+        read(local.opened_manifest(path))
+
+
+def test_an_own_class_in_two_spellings_is_refused(tmp_path):
+    path = write_manifest(tmp_path, "path,label\n1.png,Cyst-A\n2.png,cyst_a\n", "1.png", "2.png")
+    with pytest.raises(InputError, match="a class should be spelled in one way, received 'Cyst-A' and 'cyst_a'"):
+        read(local.opened_manifest(path))
+
+
+def test_numbers_of_a_spreadsheet_are_one_patient(tmp_path):
+    text = "path,label,patient\n1.png,cyst,7\n2.png,cyst,7.0\n3.png,cyst,8\n"
+    path = write_manifest(tmp_path, text, "1.png", "2.png", "3.png")
+    assert [image.patient for image in read_manifest(path)] == ["p0001", "p0001", "p0002"]
+
+
+def test_a_mask_is_no_image_of_a_manifest(tmp_path):
+    files = ("a/x.png", "a/x_mask.png")
+    for rows in ("a/x.png,cyst\na/x_mask.png,cyst\n", "a,cyst\n"):
+        path = write_manifest(tmp_path, f"path,label\n{rows}", *files)
+        with pytest.raises(InputError, match=r"named as masks of others, the first is a/x_mask.png beside a/x.png"):
+            read(local.opened_manifest(path))
+    found = read(local.opened_manifest(write_manifest(tmp_path, "path,label,mask\na/x.png,cyst,a/x_mask.png\n")))
+    assert [(image.path, image.mask_path) for image in found] == [("a/x.png", "a/x_mask.png")]
 
 
 def test_no_path_of_the_machine_is_kept(tmp_path):

@@ -13,7 +13,7 @@ from scan_files import nifti_bytes
 
 from brainmri.core.errors import InputError
 from brainmri.sources import nifti
-from brainmri.sources.nifti import read_nifti
+from brainmri.sources.nifti import read_nifti, refuse_labels
 
 STORED = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
 AFFINE = np.array([[0, 0, -3, 9], [2, 0, 0, 8], [0, 1.5, 0, 7], [0, 0, 0, 1.0]])
@@ -68,6 +68,59 @@ def test_texts_of_the_header_are_not_kept():
     grid = read_nifti(changed(descrip=b"Jane Doe", aux_file=b"Doe.txt", db_name=b"Jane", intent_name=b"Doe"))
     assert not any(name in grid.header.binaryblock for name in (b"Jane", b"Doe"))
     np.testing.assert_array_equal(grid.header.get_best_affine(), AFFINE)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int16, np.int32, np.float32])
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_volume_of_freesurfer_is_read(kind, packed):
+    data = nibabel.MGHImage(STORED.astype(kind), AFFINE).to_bytes()
+    grid = read_nifti(gzip.compress(data) if packed else data)
+    np.testing.assert_array_equal(grid.stored, STORED)
+    np.testing.assert_allclose(grid.affine, AFFINE, atol=1e-5)
+    np.testing.assert_allclose(grid.header.get_best_affine(), AFFINE, atol=1e-5)
+    assert (grid.slope, grid.intercept) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda data: data[:28] + b"\0\0" + data[30:], "an MGH file without orientation"),
+        (lambda data: data[:-120], "damaged or cut off"),
+        (lambda data: data[:4] + b"\x7f\xff\xff\xff" + data[8:], "damaged or cut off"),
+        (
+            lambda data: data[:16] + b"\0\0\0\2" + data[20:] + data[284:],
+            r"one volume, received the shape \(2, 3, 4, 2\)",
+        ),
+    ],
+)
+def test_a_volume_of_freesurfer_that_cannot_be_used_is_refused(change, reason):
+    with pytest.raises(InputError, match=reason):
+        read_nifti(change(nibabel.MGHImage(STORED, AFFINE).to_bytes()))
+
+
+def anatomy(labels, side=40):
+    """A map of `labels` in boxes, at least 1,000 voxels for each."""
+    coarse = np.resize(np.arange(labels), (side // 10, side // 10, -(-labels * 100 // side) * 10 // 10))
+    return np.kron(coarse, np.ones((10, 10, 10), int))
+
+
+@pytest.mark.parametrize("labels", [2, 4, 16, 46, 113, 400])
+@pytest.mark.parametrize("scale", [1, 0.5, 17])
+def test_labels_are_no_scan(labels, scale):
+    with pytest.raises(InputError, match=f"received labels or a mask: {labels} different numbers"):
+        refuse_labels(anatomy(labels) * scale)
+
+
+def test_a_scan_is_a_scan_in_few_levels_too():
+    rng = np.random.default_rng(0)
+    smooth = np.add.outer(np.sin(np.arange(60) / 9), np.cos(np.arange(60) / 7))[:, :, None] + np.zeros(60)
+    for levels in (32, 64, 256, 4096):
+        scan = np.rint((smooth + 2) / 4 * levels + rng.normal(0, 0.02 * levels, smooth.shape)).clip(0)
+        scan[:, :, :20] = 0  # padding around the head
+        refuse_labels(scan)
+        refuse_labels(scan[:, :, 30:31])
+    refuse_labels(np.zeros((60, 60, 60)))  # nothing at all is for others to refuse
+    refuse_labels(np.resize([0, 1], (4, 4, 4)))  # too small to tell
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,15 @@ def test_rows_name_images_by_path_last_part_or_number(tmp_path):
     assert whose(tmp_path, "patient,number\nAda,007\n") == {"images/7.png": "Ada", "x/x_1.tif/pre.png": "x"}
 
 
+@pytest.mark.parametrize(
+    ("cell", "person"),
+    [("7", "7"), ("7.0", "7"), ("7,00", "7"), ("007", "7"), ("+7", "7"), ("0", "0"), ("7.5", "7.5"), ("1,000", "1,000"),
+     ("A-07", "A-07"), ("-7", "-7"), ("Ame\u0301lie", "Am\u00e9lie"), ("1e5", "1e5")],
+)  # fmt: skip
+def test_a_number_is_one_person_however_a_spreadsheet_writes_it(cell, person):
+    assert patients.person("x.csv: line 2", cell) == person
+
+
 def test_an_image_named_twice_may_have_one_patient_only(tmp_path):
     twice = "file,number,patient\nimages/7.png,,Ada\n,7,{}\n"
     assert whose(tmp_path, twice.format("Ada"))["images/7.png"] == "Ada"
@@ -51,7 +60,10 @@ def test_an_image_named_twice_may_have_one_patient_only(tmp_path):
         ("number,patient\n8,Ada\n", "x/x_1.tif/pre.png has its patient from its folder; drop the row"),
         ("number,patient\n7.0,Ada\n", "line 2: a number should be whole, such as 7, received '7.0'"),
         ("number,patient\n-7,Ada\n", "should be whole, .* received '-7'"),
-        ("number,patient\n7,7.0\n", "a patient should be a name or a whole number, received '7.0'; correct"),
+        (
+            "number,patient\n7,1.23457E+11\n",
+            "received '1.23457E\\+11', rounded by a spreadsheet; save the",
+        ),
         ("number,patient\n7,nan\n", "line 2: a patient should be a name .* received 'nan'"),
         ("number,patient\n7, \n", "received ''"),
         ("number,patient\n7,NULL\n", "received 'NULL'"),

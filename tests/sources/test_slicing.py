@@ -162,6 +162,25 @@ def test_a_series_that_would_fill_the_memory_is_refused(monkeypatch):
         from_dicom([*files, ("more.dcm", files[0][1])])
 
 
+def test_the_distance_of_slices_is_that_of_their_planes_under_a_tilted_gantry():
+    tilted = np.eye(4)
+    tilted[:3, 2] = [0, 3 * np.tan(np.radians(20)), 3]  # each slice 3 mm higher, and moved to the front
+    shown = [from_nifti(nifti_bytes(marked(), tilted)), *from_dicom(enumerated(dicom_series(marked(), tilted)))]
+    for volume in shown:
+        np.testing.assert_allclose(volume.spacing_mm, (3, 1, 1), rtol=1e-5)
+        assert abs(np.linalg.det(volume.affine[:3, :3])) == pytest.approx(3, rel=1e-5)  # mm3 of a voxel
+
+
+def test_labels_are_no_scan_as_nifti_or_dicom():
+    labels = np.kron(np.arange(8).reshape(2, 2, 2), np.ones((10, 10, 20), np.int16)).astype(np.int16)
+    with pytest.raises(InputError, match="received labels or a mask: 8 different numbers in 16000 voxels"):
+        from_nifti(nifti_bytes(labels, np.eye(4)))
+    with pytest.raises(InputError, match=r"^0\.dcm: should be a scan, received labels or a mask"):
+        from_dicom(enumerated(dicom_series(labels, np.eye(4))))
+    scan = from_nifti(nifti_bytes(np.random.default_rng(0).integers(0, 900, labels.shape, np.int16), np.eye(4)))
+    assert read_mask(scan, nifti_bytes(labels, np.eye(4))).any()  # as a mask they are welcome
+
+
 def test_a_scout_in_two_planes_is_two_volumes():
     pixels = np.eye(2, dtype=np.uint16)
     files = [dicom_bytes(pixels), dicom_bytes(pixels, ImageOrientationPatient=[1, 0, 0, 0, 0, -1])]

@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from first_stages import params, summary
+from conftest import draw_scan
+from first_stages import fetched, params, summary
 
 from brainmri.core import manifest
 from brainmri.core.errors import ArtifactError, InputError, ParamsError
@@ -336,3 +337,35 @@ def test_drop_neighbours_leaves_no_neighbour_of_a_test_image(raw, tmp_path):
     assert not groups["train"] & (groups["val"] | groups["test"])
     assert not groups["val"] & groups["test"]
     assert sum(summary(tmp_path / "out")["twins"]["dropped"].get("neighbour", {}).values()) > 0
+
+
+def with_labels(mask: np.ndarray, kind: str) -> np.ndarray:
+    """Return a mask whose rim is another label than its middle, in one of the ways in which sets keep labels."""
+    whole, core = mask > 0, cv2.erode(mask, np.ones((5, 5), np.uint8)) > 0
+    nothing = np.zeros_like(mask)
+    return {
+        "binary": mask,
+        "colours": np.dstack([core * np.uint8(255), core * np.uint8(255), whole * np.uint8(255)]),  # OpenCV: BGR
+        "alpha": np.dstack([nothing, nothing, nothing, mask]),
+    }[kind]
+
+
+@pytest.mark.slow
+def test_the_whole_tumour_is_kept_however_a_mask_names_its_labels(tmp_path, capsys):
+    found = {}
+    for kind in ("binary", "colours", "alpha"):
+        rng, rows, folder = np.random.default_rng(5), ["path,label,mask"], tmp_path / kind
+        folder.mkdir()
+        for label in ("glioma", "meningioma", "pituitary"):
+            for at in range(6):
+                image, mask = draw_scan(rng, label)
+                cv2.imwrite(str(folder / f"{label}{at}.png"), image)
+                cv2.imwrite(str(folder / f"{label}{at}_m.png"), with_labels(mask, kind))
+                rows.append(f"{label}{at}.png,{label},{label}{at}_m.png")
+        (folder / "own.csv").write_text("\n".join(rows) + "\n")
+        capsys.readouterr()
+        run(params(), fetched(folder, "local", manifest=folder / "own.csv"), folder / "out")
+        several = "18 of 18 masks hold several labels, all of them taken for tumour; the first are of images"
+        assert (several in capsys.readouterr().err) == (kind == "colours")
+        found[kind] = [(folder / f"out/{split}/masks.npy").read_bytes() for split in ("train", "val", "test")]
+    assert found["binary"] == found["colours"] == found["alpha"]
