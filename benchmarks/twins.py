@@ -20,7 +20,8 @@ from brainmri.core.manifest import read_manifest
 from brainmri.core.params import load
 from brainmri.phantom.simulated_set import simulate
 from brainmri.preprocessing import duplicates
-from brainmri.preprocessing.images import ImageParams, decode, eight_bit
+from brainmri.preprocessing.decoding import decode
+from brainmri.preprocessing.images import ImageParams, eight_bit
 from brainmri.preprocessing.scans import scan_of
 from stages import fetch
 

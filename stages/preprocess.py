@@ -28,6 +28,7 @@ from brainmri.core.params import Seed, load
 from brainmri.core.shards import read_images
 from brainmri.preprocessing import external, known_patients, leakage, masks, splits
 from brainmri.preprocessing.exclusions import read_exclusions
+from brainmri.preprocessing.head import shows_head
 from brainmri.preprocessing.images import ImageParams
 from brainmri.preprocessing.scans import Scans, read_scans
 from brainmri.reporting import galleries
@@ -82,6 +83,7 @@ def run(params: Params, raw: Path, exclude: Path, out: Path) -> None:
         scans = read_scans(stored, len(manifest), params, pool)
         refuse_too_many_bad(scans.bad[~scans.bad["image_id"].isin(excluded)], len(manifest), params.max_bad)
         warn_of_missing_windows(scans, params)
+        warn_of_missing_heads(scans)
         masks.refuse_all_empty(scans.mask_facts)
         warn_of_masks(scans)
         table, pairs = find_patients(scans, params)
@@ -126,6 +128,12 @@ def warn_of_missing_windows(scans: Scans, params: Params) -> None:
             f"warning: {missing} of {len(scans.table)} images name no window of their own; theirs are percentiles",
             file=sys.stderr,
         )
+
+
+def warn_of_missing_heads(scans: Scans) -> None:
+    """Name the images that cannot show a head; a person may list them in `exclude.csv`."""
+    for image_id in scans.table.loc[~shows_head(scans.table), "image_id"]:
+        print(f"warning: image {image_id} shows no head: nothing but one level or noise", file=sys.stderr)
 
 
 def warn_of_masks(scans: Scans) -> None:
@@ -242,6 +250,7 @@ def write_summary(
             "classes": class_names(table["label"]),
             "images": {name: leakage.counts(labels[table["split"] == name]) for name in table["split"].unique()},
             "unreadable": scans.bad.to_dict("records"),
+            "without_head": scans.table.loc[~shows_head(scans.table), "image_id"].tolist(),
             "excluded": excluded,
             "own_window": int((table["window_low"] < table["window_high"]).sum()),
             "masked": {name: int(table["has_mask"][table["split"] == name].sum()) for name in ("train", "val", "test")},

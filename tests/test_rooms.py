@@ -49,7 +49,7 @@ def test_no_room_imports_what_it_may_not():
 @pytest.mark.parametrize(
     ("file", "line", "named"),
     [
-        ("brainmri/core/index.py", "from brainmri.preprocessing import quality", "preprocessing"),
+        ("brainmri/core/index.py", "from brainmri.preprocessing import head", "preprocessing"),
         ("brainmri/scoring/paired.py", "import brainmri.comparison.tables", "comparison"),
         ("brainmri/models/unet.py", "def f():\n    from stages import train", "stages"),
         ("stages/train.py", "from brainmri.project.lock import problems", "project"),
@@ -57,7 +57,7 @@ def test_no_room_imports_what_it_may_not():
     ],
 )
 def test_an_import_that_breaks_the_rule_is_found(tmp_path, file, line, named):
-    for path in ("brainmri/preprocessing/quality.py", "brainmri/comparison/tables.py", "brainmri/project/lock.py"):
+    for path in ("brainmri/preprocessing/head.py", "brainmri/comparison/tables.py", "brainmri/project/lock.py"):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text("")
     for path in ("stages/train.py", file):

@@ -12,7 +12,7 @@ voxel_row_mm, voxel_col_mm     on the square grid; empty where the file does not
 frame, slice_mm, modality, field_t, window_low, window_high  as in the manifest
 training_twin                  whether a twin stands in the source's training part (before any was dropped)
 training_neighbour             the same of a neighbour
-snr ... clipped_fraction       see `quality.quality`
+snr ... clipped_fraction       see `head.quality`
 ============================== ========================================================================
 """
 

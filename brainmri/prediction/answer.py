@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from brainmri.core.errors import ParamsError
+from brainmri.core.errors import InputError, ParamsError
 from brainmri.core.labels import NO_TUMOUR, NOT_CLINICAL
 from brainmri.prediction import slice_aggregation, volume_masks
 from brainmri.prediction.inputs import Input, Named, read_one
 from brainmri.prediction.trained_models import Models
 from brainmri.prediction.volume_masks import Measures
+from brainmri.preprocessing.head import shows_head
 from brainmri.preprocessing.images import ImageParams
 from brainmri.preprocessing.native import from_square, levels_from_square
 from brainmri.preprocessing.scans import scan_of
@@ -77,7 +78,7 @@ def answer(given: Path | Named | Input, models: Models, method: str = AUTO, gate
     Raises
     ------
     InputError
-        If it cannot be read, or holds none or several scans.
+        If it cannot be read, holds none or several scans, or no slice of it can show a head.
     ParamsError
         For an unknown method, or the U-Net where there is none.
     """
@@ -86,6 +87,7 @@ def answer(given: Path | Named | Input, models: Models, method: str = AUTO, gate
     scan = given if isinstance(given, Input) else read_one(given)
     watch.lap("read")
     inputs, table = prepared(scan, models.image_params)
+    _require_head(scan.name, table)
     watch.lap("prepare")
     by_slice = _classified(inputs, table, models)
     classes, window = models.classifier.classes, display_window(scan)
@@ -210,6 +212,11 @@ def shown(levels: np.ndarray, window: tuple[float, float]) -> np.ndarray:
     """Return levels (..., H, W) as a picture, uint8: black up to the low end of a window, white from its high end."""
     low, high = window
     return np.rint((levels.astype(np.float32) - low).clip(0, high - low) * (255 / (high - low))).astype(np.uint8)
+
+
+def _require_head(name: str, table: pd.DataFrame) -> None:
+    if not shows_head(table).any():
+        raise InputError(f"{name}: should show a head, received nothing but one level or noise; bring a slice of one")
 
 
 def _classified(inputs: np.ndarray, table: pd.DataFrame, models: Models) -> np.ndarray:

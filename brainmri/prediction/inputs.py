@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from brainmri.core import kinds, mask_names
 from brainmri.core.errors import InputError
-from brainmri.preprocessing import images
+from brainmri.preprocessing.decoding import decode
 from brainmri.sources import archives, dicom
 from brainmri.sources.expand import COPIES
 from brainmri.sources.slicing import Volume, from_dicom, from_nifti
@@ -246,7 +246,7 @@ def _picture(read: Callable[[], bytes], name: str) -> list[Input]:
     except InputError as error:
         raise InputError(f"{name}: {error}") from None
     try:
-        grey, mode = images.decode(data)
+        grey, mode = decode(data)
     except InputError as error:
         raise InputError(f"{name}: {error}; bring whole JPEG, PNG, TIFF, BMP or WebP, DICOM or NIfTI files") from None
     return [Input(name, "image", grey[None], mode, None)]

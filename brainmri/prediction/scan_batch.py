@@ -100,7 +100,7 @@ def _timed(scan: Input, read: float, models: Models, method: str, gate: bool) ->
     try:
         found = answer(scan, models, method, gate)
     except InputError as error:
-        return scan.name, f"{scan.name}: {error}"
+        return scan.name, str(error)
     return replace(found, seconds=found.seconds | {"read": read})
 
 

@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 
 from brainmri.core.errors import InputError
 from brainmri.core.labels import NO_TUMOUR
-from brainmri.preprocessing.images import decode
+from brainmri.preprocessing.decoding import decode
 
 LABELS = 16  # a file with more values has soft edges, or is no mask
 _SAY = "save it as PNG with 0 outside and 255 inside the tumour"

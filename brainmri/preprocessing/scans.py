@@ -13,20 +13,20 @@ import pandas as pd
 
 from brainmri.core.errors import InputError
 from brainmri.core.files import create_array, open_array
+from brainmri.core.levels import own_levels
 from brainmri.preprocessing import duplicates
+from brainmri.preprocessing.decoding import decode
+from brainmri.preprocessing.head import head, quality, without_frame
 from brainmri.preprocessing.images import (
     ImageParams,
     apply_table,
-    decode,
     eight_bit,
-    head,
     level_counts,
     mask_to_square,
     to_square,
     window_table,
 )
 from brainmri.preprocessing.masks import FACTS, read_mask
-from brainmri.preprocessing.quality import quality
 
 # One stored image: its row of the manifest, the bytes of its file and of its mask.
 StoredImage = tuple[Any, bytes, bytes | None]
@@ -83,7 +83,8 @@ def read_scan(
 
 def scan_of(grey: np.ndarray, mode: str, params: ImageParams, own_window: tuple[float, float] | None = None) -> Scan:
     """Bring a decoded slice (H, W), uint8 or uint16, to the square grid; of the rest see `read_scan`."""
-    square, scale = to_square(grey, params.size, params.fit)
+    plain = without_frame(own_levels(grey))
+    square, scale = to_square(plain, params.size, params.fit, fill=int(plain.min()))
     inside = head(square)
     counts = level_counts(square, inside)
     counts_256 = counts if square.dtype == np.uint8 else level_counts(eight_bit(square), inside)

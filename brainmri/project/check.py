@@ -22,6 +22,7 @@ from brainmri.core.labels import NOT_CLINICAL
 from brainmri.core.manifest import read_manifest
 from brainmri.core.params import load
 from brainmri.preprocessing import leakage, masks
+from brainmri.preprocessing.head import shows_head
 from brainmri.preprocessing.scans import Scans, read_scans
 from brainmri.sources import archives, dicom, layouts, local, slicing
 from stages import fetch, preprocess
@@ -47,10 +48,11 @@ def check(paths: Sequence[Path], params: Path, root: Path = Path()) -> dict[str,
     Returns
     -------
     dict
-        `sets` as in fetch's `summary.json`; `unreadable` (file, reason); `images` (sizes, modes, spacing); `masks`
-        (their values, and files of unlikely ones); `twins` as in preprocess' summary, and pairs by split; `clashes`
-        (groups of twins with several labels); `patients` as in preprocess' summary, of the splits it would draw;
-        `refused`, why a run would stop, empty if it would not. What could not be looked at any more is missing.
+        `sets` as in fetch's `summary.json`; `unreadable` (file, reason); `images` (sizes, modes, spacing);
+        `without_head`, the files that show one level or noise; `masks` (their values, and files of unlikely ones);
+        `twins` as in preprocess' summary, and pairs by split; `clashes` (groups of twins with several labels);
+        `patients` as in preprocess' summary, of the splits it would draw; `refused`, why a run would stop, empty if it
+        would not. What could not be looked at any more is missing.
 
     Raises
     ------
@@ -86,6 +88,7 @@ def check(paths: Sequence[Path], params: Path, root: Path = Path()) -> dict[str,
         result["masks"] = _masks(scans.mask_facts, paths_of)
         if len(scans.table):
             result["images"] = _images(scans.table, manifest)
+            result["without_head"] = scans.table.loc[~shows_head(scans.table), "image_id"].map(paths_of).tolist()
             result |= _twins(scans, settings, paths_of, refused)
     return result
 
@@ -198,6 +201,7 @@ def as_text(result: dict[str, Any]) -> str:
     lines += [f"unreadable: {len(bad)}", *_some([f"{each['file']}: {each['reason']}" for each in bad])]
     if "images" in result:
         lines += _image_lines(result["images"])
+        lines += [f"without a head: {len(result['without_head'])}", *_some(result["without_head"])]
     if result.get("masks", {}).get("values"):
         lines += _mask_lines(result["masks"])
     if "twins" in result:

@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from brainmri.core.params import Section
-from brainmri.preprocessing.images import head
+from brainmri.preprocessing.head import head
 
 GRID = 128  # lengths in params are pixels of a square of this side
 Share = Annotated[float, Field(gt=0, le=1)]

@@ -12,7 +12,7 @@ Levels. A volume's real values become `uint16` by one straight line for all of i
 + level_offset`. Integers that span at most 65,536 numbers keep every difference; where none is negative or above 65,535
 they are the levels themselves. All else (floats, 32-bit, scaling that changes from slice to slice) is spread over the
 65,536 levels and is off by half of `level_scale` at most. NaN, which SPM writes outside of the field of view, counts
-as the lowest value.
+as the lowest value; so does padding, and single extreme values are cut off: `core.levels` says what is either.
 """
 
 from collections.abc import Iterable
@@ -25,6 +25,7 @@ from nibabel import orientations
 from nibabel.affines import from_matvec, voxel_sizes
 
 from brainmri.core.errors import InputError
+from brainmri.core.levels import own_levels
 from brainmri.sources import dicom, nifti, stacks
 
 NAN = float("nan")
@@ -190,7 +191,7 @@ def to_levels(stored: np.ndarray, slope: float, intercept: float) -> tuple[np.nd
     -------
     levels : ndarray, uint16, shape of `stored`
     level_scale, level_offset : float
-        `value = level * level_scale + level_offset`, up to the rounding stated there.
+        `value = level * level_scale + level_offset`, up to the rounding stated there and but for what is cut off.
 
     Raises
     ------
@@ -201,6 +202,7 @@ def to_levels(stored: np.ndarray, slope: float, intercept: float) -> tuple[np.nd
         stored = _finite(stored)
     if slope < 0:
         stored, slope = -stored.astype(np.float64), -slope
+    stored = own_levels(stored)
     low, high = float(stored.min()), float(stored.max())
     whole = stored.dtype.kind in "iu" or bool((stored == np.rint(stored)).all())
     if not whole or high - low >= _LEVELS:

@@ -119,6 +119,11 @@ def test_nothing_tells_of_the_person(client):
         ("a.nii.gz", gzip.compress(bytes(2**27)), "a.nii.gz: "),
         ("../../a.png", b"x", "cannot be decoded"),
         ("a.tar.gz", b"\x1f\x8b\0", "should be a zip or a plain tar"),
+        (
+            "a.bmp",
+            cv2.imencode(".bmp", np.zeros((64, 64), np.uint8))[1].tobytes(),
+            "a.bmp: should show a head, received",
+        ),
     ],
 )
 def test_a_hostile_file_gets_a_sentence_and_the_next_an_answer(client, name, data, reason):

@@ -178,7 +178,8 @@ def test_a_slice_that_is_missed_between_others_is_filled_and_a_lone_one_dropped(
 
 
 def test_what_is_said_is_json_without_the_person(models, stack):
-    empty = answer.answer(("x.nii", nifti_bytes(np.zeros((9, 9, 3), np.int16), AFFINE)), models, gate=False)
+    block = np.pad(np.full((5, 5, 3), 900, np.int16), ((2, 2), (2, 2), (0, 0)))
+    empty = answer.answer(("x.nii", nifti_bytes(block, AFFINE)), models, gate=False)
     person = answer.answer(("x", dicom_bytes(stack[:, :, 3], **PERSON)), models)
     for found in (empty, person, answer.answer(("y.png", png()), models)):
         text = json.dumps(answer.as_dict(found), allow_nan=False)
@@ -229,6 +230,18 @@ def test_what_cannot_be_answered_is_one_sentence(models, tmp_path):
     with pytest.raises(ParamsError, match="method unet needs a trained U-Net, received none"):
         answer.answer(("x.png", png()), without, "unet")
     assert answer.answer(("x.png", png()), without, "kmeans", gate=False).mask.any()
+
+
+def test_what_shows_no_head_gets_no_class(models):
+    noise = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE)).astype(np.uint8)
+    blank = dict.fromkeys(("black", "white", "noise"), noise) | {"black": noise * 0, "white": noise * 0 + 255}
+    volume = np.stack([noise] * 3, axis=-1).astype(np.int16)
+    files = [(f"{name}.png", bytes(cv2.imencode(".png", own)[1])) for name, own in blank.items()]
+    for given in (*files, ("empty.nii", nifti_bytes(0 * volume, AFFINE))):
+        with pytest.raises(
+            InputError, match=f"^{given[0]}: should show a head, received nothing but one level or noise"
+        ):
+            answer.answer(given, models)
 
 
 def test_the_window_to_show_is_the_files_own_or_nearly_all(models):

@@ -6,7 +6,7 @@ import pytest
 from scipy import ndimage, stats
 
 from brainmri.core.index import QUALITY
-from brainmri.preprocessing import quality as module
+from brainmri.preprocessing import head as module
 from brainmri.preprocessing.images import eight_bit, level_counts
 
 EVERYWHERE = np.ones((64, 64), bool)

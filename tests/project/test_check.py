@@ -104,6 +104,14 @@ def test_broken_pictures_are_named_and_too_many_of_them_refused(check, tmp_path,
     assert "unreadable: 1\n" in out
 
 
+def test_pictures_without_a_head_are_named(check, tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64)).astype(np.uint8)
+    blank = {"black": np.zeros((64, 64), np.uint8), "white": np.full((64, 64), 255, np.uint8), "noise": noise}
+    files = {f"glioma/{name}.png": bytes(cv2.imencode(".png", own)[1]) for name, own in blank.items()}
+    _, out = check(pack(tmp_path / "set", class_set() | files, "folder"))
+    assert "without a head: 3\n  glioma/black.png\n  glioma/noise.png\n  glioma/white.png\n" in out
+
+
 def test_every_damaged_dicom_or_nifti_file_is_named(check, tmp_path):
     rng = np.random.default_rng(5)
     stack = (rng.integers(0, 900, (24, 20, 6))).astype(np.int16)

@@ -9,7 +9,7 @@ from scipy import ndimage, spatial
 
 from brainmri.core.errors import ParamsError
 from brainmri.core.params import check
-from brainmri.preprocessing import images
+from brainmri.preprocessing.head import head
 from brainmri.segmentation import brain
 
 
@@ -77,7 +77,7 @@ def test_commonest_level_is_not_that_of_much_water():
 
 def test_the_rim_is_no_brain(params):
     image, _ = draw_head(neck=False)
-    depth = ndimage.distance_transform_edt(images.head(image))
+    depth = ndimage.distance_transform_edt(head(image))
     inside = brain.find_brain(image, params).inside
     assert not inside[depth < params.rim - 1].any()
     assert inside[depth > params.rim + 1].all()

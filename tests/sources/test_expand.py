@@ -20,7 +20,7 @@ from brainmri.core.errors import InputError
 from brainmri.core.index import read_split
 from brainmri.core.manifest import read_manifest
 from brainmri.core.shards import read_images
-from brainmri.preprocessing import images
+from brainmri.preprocessing.decoding import decode
 from stages import preprocess
 
 BOX = np.random.default_rng(0).integers(-50, 3000, (6, 5, 4), dtype=np.int16)
@@ -34,7 +34,7 @@ def series(**elements):
 
 
 def table_of(raw):
-    return read_manifest(raw), [images.decode(data)[0] for _, data, _ in read_images(raw, read_manifest(raw))]
+    return read_manifest(raw), [decode(data)[0] for _, data, _ in read_images(raw, read_manifest(raw))]
 
 
 @pytest.mark.parametrize("kind", ["dicom", "nifti", "nifti.gz"])
@@ -170,7 +170,7 @@ def test_a_nifti_mask_gives_every_slice_its_mask(tmp_path):
     rows = "a,cyst,Ann,a.nii.gz\nb.nii,cyst,,bm.nii\nc.png,cyst,,cm.png\n"
     raw = manifest(tmp_path, rows, files)
     found = [
-        (row, images.decode(data)[0], None if masked is None else images.decode(masked)[0])
+        (row, decode(data)[0], None if masked is None else decode(masked)[0])
         for row, data, masked in read_images(raw, read_manifest(raw))
     ]
     for patient in ("p0001", "v0001"):

@@ -249,6 +249,18 @@ def test_unreadable_images_are_named_and_counted(with_bad_images, tmp_path, caps
     assert sum(sum(split.values()) for split in summary(tmp_path / "out")["images"].values()) == 62
 
 
+def test_images_without_a_head_are_named(with_bad_images, tmp_path, capsys):
+    table = manifest.read_manifest(with_bad_images)
+    with zipfile.ZipFile(with_bad_images / "bad.zip", "w") as archive:
+        for at, level in ((0, 0), (5, 255)):
+            blank = cv2.imencode(".png", np.full((64, 64), level, np.uint8))[1].tobytes()
+            archive.writestr(f"{table.at[at, 'set']}/{table.at[at, 'path']}", blank)
+    run(params(), with_bad_images, tmp_path / "out")
+    ids = table["image_id"][[0, 5]].tolist()
+    assert summary(tmp_path / "out")["without_head"] == ids
+    assert f"warning: image {ids[1]} shows no head: nothing but one level or noise" in capsys.readouterr().err
+
+
 def test_too_many_unreadable_images_stop_the_stage(with_bad_images, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out/earlier").touch()
