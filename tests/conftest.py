@@ -9,6 +9,11 @@ import cv2
 import numpy as np
 import pytest
 import yaml
+from hypothesis import settings
+
+# A property is not timed: on a machine that is busy with something else it would fail by chance.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 PARAMS = Path(__file__).parent.parent / "params.yaml"
 CLASSES = ("glioma", "meningioma", "notumor", "pituitary")

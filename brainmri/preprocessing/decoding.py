@@ -53,6 +53,8 @@ def decode(data: bytes) -> tuple[np.ndarray, str]:
     InputError
         If the bytes are not an image, or are cut off or damaged; the message gives the reason only.
     """
+    if data.startswith(_PNG) and _PNG_END not in data:
+        raise InputError("cannot be decoded: a PNG that is cut off; fetch it anew")  # Pillow may read it all the same
     try:
         mode = _plain_mode(data)
         if mode is not None:

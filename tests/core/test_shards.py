@@ -34,7 +34,7 @@ def test_a_shard_is_closed_before_it_grows_too_large(tmp_path):
     }
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     members=st.dictionaries(st.text("abé/", min_size=1, max_size=4), st.binary(max_size=9), max_size=6),
     order=st.randoms(use_true_random=False),

@@ -309,6 +309,13 @@ def test_decode_refuses_a_file_that_is_cut_off(suffix):
         decode(whole[: len(whole) // 2])
 
 
+def test_decode_refuses_a_png_that_lacks_its_last_bytes():
+    whole = encoded(np.random.default_rng(0).integers(0, 256, (8, 8), dtype=np.uint8))
+    for missing in range(1, len(whole)):
+        with pytest.raises(InputError, match="cannot be decoded"):
+            decode(whole[:-missing])
+
+
 @pytest.mark.parametrize("kind", ["TIFF", "GIF"])
 def test_decode_refuses_several_pages(kind):
     first, second = (Image.fromarray(np.full((8, 8), level, np.uint8)) for level in (10, 200))

@@ -133,7 +133,7 @@ def test_the_bound_and_the_blocks_lose_no_pair(monkeypatch, mirror, frequencies,
     np.testing.assert_array_equal(np.stack([first, second], 1), expected)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1), st.floats(0.05, 0.6), st.booleans(), st.sampled_from([4, 8, 32]))
 def test_pictures_of_noise_lose_no_pair_either(seed, threshold, mirror, grains):
     rng = np.random.default_rng(seed)

@@ -33,7 +33,7 @@ def test_back_from_stretching():
     np.testing.assert_array_equal(found, np.array([[False] * 8, [True] * 8]))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(40, 150), st.integers(40, 150), st.sampled_from(["pad", "stretch"]), st.integers(0, 99))
 def test_there_and_back(height, width, fit, seed):
     rng = np.random.default_rng(seed)

@@ -24,7 +24,7 @@ def by_patient(rows, fold=0, folds=5, val=0.25, seed=0):
     return splits.by_patient(rows, val, folds, fold, np.random.default_rng(seed))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 9)), min_size=1, max_size=40), st.integers(0, 5))
 def test_patients_and_groups_of_twins_are_never_divided(pairs, seed):
     rows = table(len(pairs), split="", patient=[f"p{a}" if a else "" for a, _ in pairs], group=[b for _, b in pairs])
@@ -135,7 +135,7 @@ def drawn(found):
 
 
 @pytest.mark.slow
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(images, min_size=1, max_size=90), st.integers(2, 5), st.integers(0, 3))
 def test_the_folds_are_a_partition_into_whole_units_and_the_same_when_drawn_twice(found, folds, seed):
     rows = drawn([*found, *((at, 0, False, 9) for at in range(30, 45))])  # each label in five units at least

@@ -66,7 +66,6 @@ def test_a_path_that_is_not_typed_is_the_projects_and_one_that_is_typed_is_here(
 
 
 def test_without_a_root_the_paths_are_those_of_the_folder_it_is_called_in():
-    assert cli.parsed(["external", *WORDS["external"]]).params == Path("params.yaml")
     assert cli.parsed(["release"]).out == Path("release/brainmri-model.zip")
 
 

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from scipy.spatial import cKDTree
@@ -102,7 +102,6 @@ def test_one_empty_costs_the_diagonal(missed):
     assert result["sensitivity" if missed else "precision"] == 0
 
 
-@settings(deadline=None)
 @given(MASKS)
 def test_bounds_and_symmetry(masks):
     truth, prediction = masks
@@ -117,7 +116,6 @@ def test_bounds_and_symmetry(masks):
     assert there["size_error"] == -back["size_error"]
 
 
-@settings(deadline=None)
 @given(MASKS)
 def test_a_mask_agrees_with_itself(masks):
     truth = masks[0]
@@ -126,7 +124,6 @@ def test_a_mask_agrees_with_itself(masks):
     assert (result["dice"], result["iou"], result["hd95"], result["assd"], result["size_error"]) == (1, 1, 0, 0, 0)
 
 
-@settings(deadline=None)
 @given(MASKS, st.integers(0, 3), st.integers(0, 3))
 def test_moving_both_masks_changes_nothing(masks, before, after):
     assume(masks[0].any() and masks[1].any())
@@ -136,7 +133,6 @@ def test_moving_both_masks_changes_nothing(masks, before, after):
     assert result == pytest.approx(still)
 
 
-@settings(deadline=None)
 @given(MASKS, st.floats(0.1, 10))
 def test_spacing_scales_distances_and_sizes(masks, step):
     truth, prediction = masks
@@ -174,7 +170,6 @@ def test_summary_of_nothing_scored():
     assert overlap.summary(np.empty(0))["n"] == 0
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 1) | st.just(float("nan")), st.integers(0, 4)), min_size=1, max_size=12))
 def test_weights_count_as_repeated_images(rows):
     values, times = np.array([row[0] for row in rows]), np.array([row[1] for row in rows])

@@ -244,7 +244,7 @@ def test_intervals_of_a_difference_cover_the_truth(units, worse, better):
     assert covered / runs >= 0.93  # the percentiles alone: 0.73 with 30 units
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.data())
 def test_swapping_the_revisions_mirrors_the_differences(data):
     count = data.draw(st.integers(4, 12))

@@ -41,7 +41,7 @@ def test_two_clusters_by_eye():
     assert labels[[5, 255]].tolist() == [0, 1]  # levels without pixels go with the next lower one
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.integers(0, 255), min_size=1, max_size=9), st.integers(1, 4))
 def test_no_partition_is_better(levels, k):
     ranked = np.sort(np.array(levels, float))

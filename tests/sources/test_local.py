@@ -12,7 +12,7 @@ from packing import KINDS, pack
 from PIL import Image
 
 from brainmri.core.errors import InputError, ParamsError
-from brainmri.preprocessing import images as pictures
+from brainmri.preprocessing import decoding
 from brainmri.sources import local
 
 CLASSES = {"Training/glioma/2.jpg": b"g", "Testing/notumor/1.jpg": b"n", "__MACOSX/._1.jpg": b"", "notes.txt": b""}
@@ -236,10 +236,10 @@ def test_slices_in_a_folder_a_case_are_one_channel_of_their_pictures_however_pac
         ("TCGA_CS_1/TCGA_CS_1_2.tif/flair.png", "TCGA_CS_1/TCGA_CS_1_2_mask.tif", 1, "TCGA_CS_1", ""),
         ("TCGA_DU_2/TCGA_DU_2_1.tif/flair.png", "TCGA_DU_2/TCGA_DU_2_1_mask.tif", 3, "TCGA_DU_2", ""),
     ]
-    grey = [pictures.decode(image.data) for image in found]
+    grey = [decoding.decode(image.data) for image in found]
     assert [mode for _, mode in grey] == ["L", "L", "L"]
     assert [np.unique(levels).tolist() for levels, _ in grey] == [[101], [21], [11]]
-    assert [int((pictures.decode(image.mask_data)[0] >= 128).sum()) for image in found] == [0, 1, 1]
+    assert [int((decoding.decode(image.mask_data)[0] >= 128).sum()) for image in found] == [0, 1, 1]
 
 
 @pytest.mark.parametrize(("channel", "level"), [("pre", 20), ("flair", 21), ("post", 22)])

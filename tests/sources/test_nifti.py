@@ -148,7 +148,7 @@ def test_a_file_that_grows_without_end_is_refused(monkeypatch):
         read_nifti(gzip.compress(nifti_bytes(np.zeros((9, 9, 9), np.int16), AFFINE)))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(changes=st.lists(st.tuples(st.integers(0, 351), st.integers(0, 255)), min_size=1, max_size=4), cut=st.booleans())
 def test_any_damage_is_one_input_error(changes, cut):
     data = bytearray(nifti_bytes(STORED, AFFINE))

@@ -212,7 +212,7 @@ def test_a_falling_scale_is_turned_so_that_larger_is_brighter():
     assert (levels.tolist(), scale, offset) == ([3, 0], 1, -4)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     stored=st.sampled_from([np.int16, np.uint16, np.int32, np.float32]).flatmap(lambda kind: hnp.arrays(kind, 6)),
     slope=st.floats(1e-3, 1e3),
