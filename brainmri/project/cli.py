@@ -56,7 +56,7 @@ def verify_lock(args: argparse.Namespace) -> None:
 def record(args: argparse.Namespace) -> None:
     """Record the run that stands in the project's folder, or folds that were pooled."""
     if args.pooled is not None:
-        results.record_pooled(args.pooled, args.name, args.command_line, args.out)
+        results.record_pooled(args.root, args.pooled, args.name, args.command_line, args.out)
     else:
         results.record(args.root, args.name, args.command_line, args.out)
 

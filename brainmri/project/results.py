@@ -98,7 +98,7 @@ def record(root: Path, name: str, command: str, out: Path) -> None:
     )
 
 
-def record_pooled(pooled: Path, name: str, command: str, out: Path) -> None:
+def record_pooled(root: Path, pooled: Path, name: str, command: str, out: Path) -> None:
     """Write `out`: the scores that `brainmri pool` wrote to folder `pooled`, and how they were come by.
 
     Beside it, in the folder `OUT_OF_FOLD` and under the name of `out`, stands a CSV of every image: its patient, fold,
@@ -115,7 +115,7 @@ def record_pooled(pooled: Path, name: str, command: str, out: Path) -> None:
             f"{pooled / 'scores.json'}: the folds should be run with the code of one commit, received none; run all "
             "folds anew at one commit and pool them"
         )
-    write_json(out, {"name": name, "command": command, **found})
+    write_json(out, {"name": name, "command": command, "preset": presets.of_run(root, found["params"]), **found})
     write_table(out.parent / OUT_OF_FOLD / out.with_suffix(".csv").name, out_of_fold(pooled))
 
 
@@ -436,7 +436,10 @@ def _commands(runs: list[dict[str, Any]]) -> str:
 def _command(run: dict[str, Any]) -> str:
     """Return the short command of a run whose params are a preset's, else the one that was typed."""
     name = run.get("preset")
-    return f"`make repro PRESET={name} DATA=FOLDER`, made" if name else f"`{run['command']}`"
+    if name is None:
+        return f"`{run['command']}`"
+    made = f"brainmri run {name} --data FOLDER --folds" if "folds" in run else f"make repro PRESET={name} DATA=FOLDER"
+    return f"`{made}`, made"
 
 
 def _interval(value: float | None, ends: dict[str, float | None]) -> str:

@@ -7,10 +7,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from brainmri.comparison.param_values import merged
 from brainmri.core.errors import ArtifactError
-from brainmri.project import results
+from brainmri.core.git import git
+from brainmri.core.params import parse_yaml
+from brainmri.project import presets, results
 from brainmri.segmentation.methods import METHODS
 
+ROOT = Path(__file__).parents[2]
 INTERVAL = {"low": 0.5, "high": 0.75}
 
 
@@ -289,24 +293,37 @@ def test_a_headline_takes_its_outlines_from_another_run(tmp_path, monkeypatch):
         readme(tmp_path)
 
 
+def folds_of(name):
+    """Return the params of a preset, as folds have them: files without their folder, and no fold."""
+    wanted = presets.read(ROOT, name)
+    params = merged(parse_yaml(git(ROOT, "show", "HEAD:./params.yaml")), wanted)
+    return {**params, "preprocess": {key: value for key, value in params["preprocess"].items() if key != "fold"}}
+
+
 def test_pooled_folds_are_recorded_as_they_were_scored(tmp_path):
     pooled = tmp_path / "pooled"
     pooled.mkdir()
-    scores = {"commit": "0123", "folds": 2, "metrics": {"classify": {}, "segment": {}}}
+    params = folds_of("cheng-folds")
+    scores = {"commit": "0123", "folds": 2, "params": params, "metrics": {"classify": {}, "segment": {}}}
     (pooled / "scores.json").write_text(json.dumps(scores))
     (pooled / "predictions.csv").write_text(
         "fold,image_id,label,predicted,patient,unit,group,p_NA,p_b\n"
         "0,12e4567,NA,NA,,3,1,0.6000004,0.3999996\n1,b,b,NA,p1,4,2,0.75,0.25\n"
     )
-    results.record_pooled(pooled, "by patient", "make it", tmp_path / "one.json")
-    assert json.loads((tmp_path / "one.json").read_text()) == {"name": "by patient", "command": "make it", **scores}
+    results.record_pooled(ROOT, pooled, "by patient", "make it", tmp_path / "one.json")
+    assert json.loads((tmp_path / "one.json").read_text()) == {
+        "name": "by patient",
+        "command": "make it",
+        "preset": "cheng-folds",
+        **scores,
+    }
     head = "image_id,label,patient,unit,fold,predicted,p_NA,p_b"
     told = [head, "12e4567,NA,,3,0,NA,0.6,0.4", "b,b,p1,4,1,NA,0.75,0.25"]
     assert (tmp_path / "out-of-fold/one.csv").read_text().splitlines() == told
     (pooled / "outlines.csv").write_text(
         "fold,image_id,truth_px,dice,method\n0,12e4567,,,kmeans\n1,b,9,0.123456,kmeans\n0,12e4567,,,unet\n1,b,9,0.5,unet\n"
     )
-    results.record_pooled(pooled, "by patient", "make it", tmp_path / "two.json")
+    results.record_pooled(ROOT, pooled, "by patient", "make it", tmp_path / "two.json")
     told = [f"{head},truth_px,dice_kmeans,dice_unet", f"{told[1]},,,", f"{told[2]},9,0.12346,0.5"]
     assert (tmp_path / "out-of-fold/two.csv").read_text().splitlines() == told
 
@@ -314,7 +331,7 @@ def test_pooled_folds_are_recorded_as_they_were_scored(tmp_path):
 def test_folds_without_one_commit_are_not_recorded(tmp_path):
     (tmp_path / "scores.json").write_text(json.dumps({"commit": "", "folds": 2}))
     with pytest.raises(ArtifactError, match="the folds should be run with the code of one commit"):
-        results.record_pooled(tmp_path, "by patient", "make it", tmp_path / "other.json")
+        results.record_pooled(ROOT, tmp_path, "by patient", "make it", tmp_path / "other.json")
     assert not (tmp_path / "other.json").exists()
 
 
