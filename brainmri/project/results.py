@@ -47,7 +47,9 @@ HEADLINE = (
         "public set, split as everyone scores it: Nickparvar (masks: Cheng), `lite0`, no test image's copy in training",
         "nickparvar-lite0-192.json",
     ),
-    Headline("public set, unseen patients", None),
+    Headline(
+        "public set, unseen patients: Cheng, three kinds of tumour, `lite0`, five folds by patient", "cheng-folds.json"
+    ),
 )
 NOT_MEASURED = "not yet measured by fold"
 PRESETS = (
