@@ -24,10 +24,9 @@ from brainmri.models.classifier import Classifier, class_probabilities, load_rep
 from brainmri.models.model_files import require_same_images
 from brainmri.models.saliency import classifier_evidence
 from brainmri.reporting import answer_galleries
-from brainmri.reporting.answer_galleries import cases
 from brainmri.scoring import assessment, calibration, pointing
 from brainmri.scoring.curves import curve_tables
-from brainmri.scoring.predictions_table import Answers, class_numbers, read_answers
+from brainmri.scoring.predictions_table import Answers, cases, class_numbers, read_answers
 
 AT_ONCE = 256  # images in memory; whole batches, because the last bits of a product depend on those
 

@@ -13,9 +13,9 @@ import pandas as pd
 
 from brainmri.core import labels
 from brainmri.reporting import card_data, card_scores, external_sets
-from brainmri.reporting.answer_galleries import CASES, cases
 from brainmri.reporting.documents import Block, Heading, Items, Picture, Table, Text
 from brainmri.reporting.formatting import number
+from brainmri.scoring.predictions_table import CASES, cases
 
 NOT_CLINICAL = f"{labels.NOT_CLINICAL}. Nothing here has been tested for diagnosis."
 SHOWS_SCANS = "This page shows scans. With real data they are pictures of people: do not publish it."

@@ -21,6 +21,8 @@ ROOT = Path(__file__).parents[2]
 IMPORTED_MEANWHILE = """
 import sys, threading, time
 import app.batch, app.run_page, brainmri.prediction.trained_models, brainmri.prediction.scan_batch
+if "matplotlib.pyplot" in sys.modules:
+    sys.exit("pyplot should be imported late: it takes a second")
 class Slow:
     def find_spec(self, name, path=None, target=None):
         if name == "matplotlib._pylab_helpers":
@@ -29,7 +31,8 @@ class Slow:
 halfway = threading.Event()
 sys.meta_path.insert(0, Slow())
 threading.Thread(target=__import__, args=["matplotlib.pyplot"]).start()
-halfway.wait()
+if not halfway.wait(60):
+    sys.exit("never halfway")
 """
 
 

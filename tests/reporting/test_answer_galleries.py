@@ -6,7 +6,7 @@ import pandas as pd
 
 from brainmri.core.index import Split
 from brainmri.reporting import answer_galleries
-from brainmri.reporting.answer_galleries import cases
+from brainmri.scoring.predictions_table import cases
 
 
 def answers(count):

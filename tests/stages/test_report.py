@@ -14,8 +14,8 @@ from conftest import tiny_params
 from brainmri.core.errors import ArtifactError
 from brainmri.core.params import check
 from brainmri.reporting import galleries
-from brainmri.reporting.answer_galleries import cases
 from brainmri.reporting.summary import headline_numbers
+from brainmri.scoring.predictions_table import cases
 from stages import evaluate, probe, report, segment
 
 pytestmark = pytest.mark.slow

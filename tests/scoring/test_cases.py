@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from brainmri.reporting.answer_galleries import cases
+from brainmri.scoring.predictions_table import cases
 
 
 def predictions(*answers):
