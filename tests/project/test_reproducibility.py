@@ -189,7 +189,7 @@ def test_a_run_with_other_bits_than_the_commits_is_compared_by_its_metrics(finis
     project = shutil.copytree(finished_project, tmp_path / "project")
     printed = brainmri(project, "summary")
     assert "Simulated data, 51 test images: accuracy " in printed
-    assert "\nBits: those of the commit\nOpen data/report/index.html (with scans" in printed
+    assert "\nBits: those of the commit, whose dvc.lock this is\nOpen data/report/index.html (with scans" in printed
     # The commit's run, as another processor would have written it: other weights, and so on from there.
     own = (project / "dvc.lock").read_text()
     weights = next(out for out in yaml.safe_load(own)["stages"]["train"]["outs"])["md5"]
