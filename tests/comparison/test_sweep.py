@@ -114,7 +114,7 @@ def test_a_sweep_of_the_pipeline_and_its_winner_on_a_branch(finished_project, tm
     for line in promoted[:3]:
         run_in(place, *line.split())
     compared = run_in(place, "python", "-m", "brainmri.project.cli", *promoted[3].split()[1:])
-    assert "my-branch~1: train should have run since a change of train." in compared
+    assert "my-branch~1: check_params, train should have run since a change of train." in compared
     assert yaml.safe_load((place / "params.yaml").read_text())["train"]["architecture"] == "residual"
     assert "up to date" in run_in(place, "dvc", "status")
     found = json.loads((place / "metrics/classify.json").read_text())["validation"]

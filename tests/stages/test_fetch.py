@@ -269,7 +269,7 @@ def test_the_params_model_has_the_keys_of_params_yaml():
 def test_the_stage_runs_as_a_module_and_by_path(tmp_path, how):
     values = section("local", classes=str(pack(tmp_path / "c", CLASSES, "zip"))).model_dump()
     (tmp_path / "params.yaml").write_text(yaml.safe_dump({"fetch": values}))
-    command = [sys.executable, *how, str(tmp_path / "raw"), "--params", str(tmp_path / "params.yaml")]
+    command = [sys.executable, *how, "checked", str(tmp_path / "raw"), "--params", str(tmp_path / "params.yaml")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
     assert "4/4" in done.stderr  # the progress bar
