@@ -19,9 +19,9 @@ from benchmarks.common import CLASSES, PARAMS, table
 from brainmri.core.params import check
 from brainmri.phantom import simulated_set
 from brainmri.prediction.answer import Answer, answer
-from brainmri.prediction.inputs import read_one
 from brainmri.prediction.trained_models import Models, load_models
 from brainmri.scoring.dice import dice
+from brainmri.sources.slicing import read_mask
 
 SEED = 20_000  # of other patients than any run's, whose seeds have three numbers
 FIELD_MM = 1.5
@@ -52,21 +52,28 @@ class Case(NamedTuple):
     truth: np.ndarray  # (D, H, W) bool, in the slices of the answer
 
 
+def in_slices(found: Answer, mask: bytes) -> np.ndarray:
+    """Return a mask that is a NIfTI file as the slices of an answer, (D, H, W) bool."""
+    assert found.scan.volume is not None
+    return read_mask(found.scan.volume, mask).astype(bool)
+
+
 def simulated(patients: int, models: Models, method: str) -> Iterator[Case]:
     """Yield simulated heads, answered for."""
     for number in range(patients):
         label, scan, truth, affine = volume(number)
         found = answer(("scan.nii", nibabel.Nifti1Image(scan, affine).to_bytes()), models, method)
-        shown = read_one(("truth.nii", nibabel.Nifti1Image(truth.astype(np.uint8), affine).to_bytes()))
-        yield Case(f"{number}, {found.facts['plane']}", label, found, shown.levels > 0)
+        mask = nibabel.Nifti1Image(truth.astype(np.uint8), affine).to_bytes()
+        yield Case(f"{number}, {found.facts['plane']}", label, found, in_slices(found, mask))
 
 
 def real(folder: Path, label: str, models: Models, method: str) -> Iterator[Case]:
     """Yield the scans `<person>/<date>_Scan_*.nii.gz` of a folder, whose masks are `<person>/<date>_Mask.nii.gz`."""
     for scan in sorted(folder.glob("*/*_Scan_*.nii.gz")):
         date = scan.name.partition("_")[0]
-        truth = read_one(scan.with_name(f"{date}_Mask.nii.gz"))
-        yield Case(f"{scan.parent.name}, {date}", label, answer(scan, models, method, gate=False), truth.levels > 0)
+        found = answer(scan, models, method, gate=False)
+        truth = in_slices(found, scan.with_name(f"{date}_Mask.nii.gz").read_bytes())
+        yield Case(f"{scan.parent.name}, {date}", label, found, truth)
 
 
 def run(cases: Iterable[Case], method: str) -> str:

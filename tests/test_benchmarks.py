@@ -3,6 +3,8 @@
 import argparse
 import re
 
+import nibabel
+import numpy as np
 import pytest
 from conftest import PARAMS
 from handmade import handmade
@@ -36,8 +38,19 @@ def test_preprocessing_beside_bare_decoding():
 
 
 def test_volumes_have_a_row_each(tmp_path):
-    found = volumes.run(load_models(handmade(tmp_path) / "classifier", tmp_path / "unet", PARAMS), 1, "unet")
-    assert re.findall(r"^\| axial \| (\w+) \|", found, re.MULTILINE) == ["glioma"]
-    assert re.search(
-        r"^unet: \d of 1 classes right; mean Dice of 1 lesions 0\.\d+, the volume off by", found, re.MULTILINE
-    )
+    models = load_models(handmade(tmp_path) / "classifier", tmp_path / "unet", PARAMS)
+    found = volumes.run(volumes.simulated(1, models, "unet"), "unet")
+    assert re.findall(r"^\| 0, axial \| (\w+) \|", found, re.MULTILINE) == ["glioma"]
+    assert re.search(r"^unet: \d of 1 classes right, \d answered; mean Dice of 1 lesions 0\.\d+ ", found, re.MULTILINE)
+
+
+def test_real_volumes_are_held_against_the_masks_beside_them(tmp_path):
+    models = load_models(handmade(tmp_path) / "classifier", tmp_path / "unet", PARAMS)
+    _, scan, mask, affine = volumes.volume(0)
+    (tmp_path / "scans/one").mkdir(parents=True)
+    for name, voxels in (("Pre_Scan_T1", scan), ("Pre_Mask", mask.astype(np.uint8))):
+        nibabel.save(nibabel.Nifti1Image(voxels, affine), tmp_path / f"scans/one/{name}.nii.gz")
+    (case,) = volumes.real(tmp_path / "scans", "glioma", models, "unet")
+    assert (case.name, case.label) == ("one, Pre", "glioma")
+    assert case.truth.sum() == mask.sum()
+    assert case.found.mask.shape == case.truth.shape
