@@ -11,7 +11,8 @@ import pytest
 import yaml
 from dvc.utils.hydra import to_hydra_overrides
 
-from brainmri.project import patients_chart, results
+from brainmri.comparison import patients_chart
+from brainmri.project import results
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

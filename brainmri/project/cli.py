@@ -14,7 +14,7 @@ from brainmri.core.errors import ArtifactError, InputError, exit_on_error
 from brainmri.core.files import read_json
 from brainmri.core.labels import NOT_CLINICAL
 from brainmri.core.params import Section, read_yaml
-from brainmri.project import lock, reproducibility, results
+from brainmri.project import lock, recording, reproducibility, results
 from brainmri.segmentation.methods import AUTO, METHODS, NONE, choices
 
 PARAMS_HELP = "file of params (default: the project's params.yaml)"
@@ -56,15 +56,15 @@ def verify_lock(args: argparse.Namespace) -> None:
 def record(args: argparse.Namespace) -> None:
     """Record the run that stands in the project's folder, or folds that were pooled."""
     if args.pooled is not None:
-        results.record_pooled(args.root, args.pooled, args.name, args.command_line, args.out)
+        recording.record_pooled(args.root, args.pooled, args.name, args.command_line, args.out)
     else:
-        results.record(args.root, args.name, args.command_line, args.out)
+        recording.record(args.root, args.name, args.command_line, args.out)
 
 
 def readme(args: argparse.Namespace) -> None:
     """Write the tables of the README and of docs/results.md, and the chart of docs/patients.md, from `results/`."""
     # Here and not at the top: Matplotlib takes a second to import.
-    from brainmri.project import patients_chart
+    from brainmri.comparison import patients_chart
 
     for page, text in results.pages(args.root).items():
         page.write_text(text)

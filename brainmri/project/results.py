@@ -3,32 +3,22 @@
 Three rows stand in the README (`HEADLINE`), every run in `docs/results.md`.
 """
 
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any, NamedTuple
 
-import pandas as pd
-
 from brainmri.core.errors import ArtifactError
-from brainmri.core.files import read_json, write_json, write_table
-from brainmri.core.git import git
+from brainmri.core.files import read_json
 from brainmri.core.labels import NO_TUMOUR
-from brainmri.core.params import read_yaml
-from brainmri.project import lock, presets
-from brainmri.project.reproducibility import processor
 from brainmri.reporting.documents import markdown_table
 from brainmri.reporting.formatting import NOT_DEFINED, number, score, with_ends
 from brainmri.scoring import assessment
 from brainmri.scoring.mask_scores import SIZES
 from brainmri.segmentation.methods import METHODS
 
-METRICS = ("data", "probe", "classify", "segment")
 PARTS = {**assessment.PARTS, "whole": "all"}  # the columns are narrow
 MADE = ("name", "command", "commit")
 RUN, EXTERNAL = ("classify", "segment"), ("scores", "ci95", "counts")  # what the tables read
 TOLD = "test_patients"
-TEST_PATIENTS = ("known", "seen_in_training", "images_without")
-OUT_OF_FOLD = "out-of-fold"  # folder beside the recorded folds
-DIGITS = 5  # of what stands there
 PROBES = ("Nearest neighbour", "Metadata alone")
 BEGIN, END = "<!-- results: made by `brainmri readme` -->", "<!-- /results -->"
 
@@ -58,84 +48,6 @@ PRESETS = (
 )
 SEEN = "Test patients seen in training"  # or in choosing the epoch: those of the validation part count too
 NOT_LOOKED_FOR = "patients not looked for"
-
-
-def record(root: Path, name: str, command: str, out: Path) -> None:
-    """Write `out`: the metrics, params, commit, versions and processor of the run that stands in the folder `root`.
-
-    Raises
-    ------
-    ArtifactError
-        If the run's code differs from its commit, or its metrics from its dvc.lock: the numbers could not be repeated.
-    """
-    from brainmri.sources.kaggle import is_handle  # Kaggle's client takes a second to import
-
-    changed = git(root, "status", "--porcelain", "--", "*.py", "brainmri/*.csv", "dvc.yaml", "requirements.lock")
-    if changed:
-        raise ArtifactError(f"{root}: code should be committed before its run is recorded, received changes: {changed}")
-    stale = lock.out_problems(root)
-    if stale:
-        raise ArtifactError("; ".join(stale))
-    params = read_yaml(root / "params.yaml")
-    local = params["fetch"]["local"]
-    params["fetch"]["local"] = {key: value and PurePath(value).name for key, value in local.items()}  # no private paths
-    params["fetch"]["external"] = {
-        name: place if is_handle(place) else PurePath(place).name
-        for name, place in params["fetch"].get("external", {}).items()
-    }
-    metrics = {part: read_json(root / f"metrics/{part}.json") for part in METRICS}
-    write_json(
-        out,
-        {
-            "name": name,
-            "command": command,
-            "preset": presets.of_run(root, params),
-            "commit": git(root, "rev-parse", "HEAD"),
-            TOLD: {key: metrics["data"]["patients"]["test"][key] for key in TEST_PATIENTS},
-            "params": params,
-            "versions": read_json(root / "models/classifier/versions.json"),
-            "machine": processor(),
-            "metrics": metrics,
-        },
-    )
-
-
-def record_pooled(root: Path, pooled: Path, name: str, command: str, out: Path) -> None:
-    """Write `out`: the scores that `brainmri pool` wrote to folder `pooled`, and how they were come by.
-
-    Beside it, in the folder `OUT_OF_FOLD` and under the name of `out`, stands a CSV of every image: its patient, fold,
-    answer, and the Dice of each method.
-
-    Raises
-    ------
-    ArtifactError
-        If the code differs between the folds: no commit could repeat the numbers.
-    """
-    found = read_json(pooled / "scores.json")
-    if not found.get("commit"):
-        raise ArtifactError(
-            f"{pooled / 'scores.json'}: the folds should be run with the code of one commit, received none; run all "
-            "folds anew at one commit and pool them"
-        )
-    write_json(out, {"name": name, "command": command, "preset": presets.of_run(root, found["params"]), **found})
-    write_table(out.parent / OUT_OF_FOLD / out.with_suffix(".csv").name, out_of_fold(pooled))
-
-
-def out_of_fold(pooled: Path) -> pd.DataFrame:
-    """Return one row an image of what `brainmri pool` wrote: who it is, its answer, `truth_px` and `dice_<method>`.
-
-    Probabilities and Dice are rounded to `DIGITS`, so that the table can stand in git.
-    """
-    texts = {"image_id": str, "label": str, "predicted": str, "patient": str}
-    table = pd.read_csv(pooled / "predictions.csv", dtype=texts, keep_default_na=False)
-    chances = [name for name in table if name.startswith("p_")]
-    table = table[["image_id", "label", "patient", "unit", "fold", "predicted", *chances]].round(DIGITS)
-    if not (pooled / "outlines.csv").exists():
-        return table
-    rows = pd.read_csv(pooled / "outlines.csv", dtype={"image_id": str}).set_index("image_id")
-    truth = rows[~rows.index.duplicated()]["truth_px"].rename("truth_px").astype("Int64")
-    dice = rows.pivot(columns="method", values="dice").add_prefix("dice_").round(DIGITS)
-    return table.join(truth, on="image_id").join(dice, on="image_id")
 
 
 def pages(root: Path) -> dict[Path, str]:

@@ -11,7 +11,7 @@ from brainmri.comparison.param_values import merged
 from brainmri.core.errors import ArtifactError
 from brainmri.core.git import git
 from brainmri.core.params import parse_yaml
-from brainmri.project import presets, results
+from brainmri.project import presets, recording, results
 from brainmri.segmentation.methods import METHODS
 
 ROOT = Path(__file__).parents[2]
@@ -228,21 +228,21 @@ def test_a_run_whose_code_or_table_was_changed_is_not_recorded(tmp_path, name):
         subprocess.run(["git", *words], cwd=tmp_path, check=True)
     (tmp_path / name).write_text("b\n")
     with pytest.raises(ArtifactError, match=f"code should be committed .* {name}"):
-        results.record(tmp_path, "a", "dvc repro", tmp_path / "out.json")
+        recording.record(tmp_path, "a", "dvc repro", tmp_path / "out.json")
 
 
 def test_a_recorded_run_says_whether_its_test_patients_were_learnt_from(tmp_path, monkeypatch):
-    monkeypatch.setattr(results.lock, "out_problems", lambda root: [])
-    monkeypatch.setattr(results, "git", lambda root, *words: "" if words[0] == "status" else "0123")
+    monkeypatch.setattr(recording.lock, "out_problems", lambda root: [])
+    monkeypatch.setattr(recording, "git", lambda root, *words: "" if words[0] == "status" else "0123")
     places = "{a: /somewhere/b.zip, k: o/d/versions/1}"
     (tmp_path / "params.yaml").write_text(f"fetch: {{local: {{classes: null}}, external: {places}}}\n")
     test = {"known": 9, "images_without": 4, "seen_in_training": 2}
-    for name in results.METRICS:
+    for name in recording.METRICS:
         (tmp_path / "metrics").mkdir(exist_ok=True)
         (tmp_path / f"metrics/{name}.json").write_text(json.dumps({"patients": {"test": {**test, "more": 1}}}))
     (tmp_path / "models/classifier").mkdir(parents=True)
     (tmp_path / "models/classifier/versions.json").write_text("{}")
-    results.record(tmp_path, "a", "dvc repro", tmp_path / "a.json")
+    recording.record(tmp_path, "a", "dvc repro", tmp_path / "a.json")
     assert json.loads((tmp_path / "a.json").read_text())["test_patients"] == test
     assert json.loads((tmp_path / "a.json").read_text())["params"]["fetch"]["external"] == {
         "a": "b.zip",
@@ -310,7 +310,7 @@ def test_pooled_folds_are_recorded_as_they_were_scored(tmp_path):
         "fold,image_id,label,predicted,patient,unit,group,p_NA,p_b\n"
         "0,12e4567,NA,NA,,3,1,0.6000004,0.3999996\n1,b,b,NA,p1,4,2,0.75,0.25\n"
     )
-    results.record_pooled(ROOT, pooled, "by patient", "make it", tmp_path / "one.json")
+    recording.record_pooled(ROOT, pooled, "by patient", "make it", tmp_path / "one.json")
     assert json.loads((tmp_path / "one.json").read_text()) == {
         "name": "by patient",
         "command": "make it",
@@ -323,7 +323,7 @@ def test_pooled_folds_are_recorded_as_they_were_scored(tmp_path):
     (pooled / "outlines.csv").write_text(
         "fold,image_id,truth_px,dice,method\n0,12e4567,,,kmeans\n1,b,9,0.123456,kmeans\n0,12e4567,,,unet\n1,b,9,0.5,unet\n"
     )
-    results.record_pooled(ROOT, pooled, "by patient", "make it", tmp_path / "two.json")
+    recording.record_pooled(ROOT, pooled, "by patient", "make it", tmp_path / "two.json")
     told = [f"{head},truth_px,dice_kmeans,dice_unet", f"{told[1]},,,", f"{told[2]},9,0.12346,0.5"]
     assert (tmp_path / "out-of-fold/two.csv").read_text().splitlines() == told
 
@@ -331,7 +331,7 @@ def test_pooled_folds_are_recorded_as_they_were_scored(tmp_path):
 def test_folds_without_one_commit_are_not_recorded(tmp_path):
     (tmp_path / "scores.json").write_text(json.dumps({"commit": "", "folds": 2}))
     with pytest.raises(ArtifactError, match="the folds should be run with the code of one commit"):
-        results.record_pooled(ROOT, tmp_path, "by patient", "make it", tmp_path / "other.json")
+        recording.record_pooled(ROOT, tmp_path, "by patient", "make it", tmp_path / "other.json")
     assert not (tmp_path / "other.json").exists()
 
 
@@ -349,7 +349,7 @@ def require_true(published, table):
     for method, scores in published["metrics"]["segment"].items():
         dice = table.loc[table["truth_px"].fillna(0) > 0, f"dice_{method}"]
         assert len(dice) == scores["images_with_tumour_mask"]
-        assert dice.mean() == pytest.approx(scores["all"]["dice"]["mean"], abs=10**-results.DIGITS)
+        assert dice.mean() == pytest.approx(scores["all"]["dice"]["mean"], abs=10**-recording.DIGITS)
 
 
 PUBLISHED = sorted(Path("results").glob("*.json"))
@@ -358,7 +358,7 @@ PUBLISHED = sorted(Path("results").glob("*.json"))
 @pytest.mark.parametrize("path", [path for path in PUBLISHED if "folds" in json.loads(path.read_text())], ids=str)
 def test_no_patient_is_in_two_parts_of_a_published_run(path):
     texts = {"image_id": str, "label": str, "patient": str, "predicted": str}
-    table = pd.read_csv(path.parent / results.OUT_OF_FOLD / f"{path.stem}.csv", dtype=texts, keep_default_na=False,
+    table = pd.read_csv(path.parent / recording.OUT_OF_FOLD / f"{path.stem}.csv", dtype=texts, keep_default_na=False,
                         na_values={"truth_px": "", **{f"dice_{name}": "" for name in METHODS}})  # fmt: skip
     published = json.loads(path.read_text())
     require_true(published, table)

@@ -6,8 +6,8 @@ import re
 import matplotlib.pyplot as plt
 import pytest
 
+from brainmri.comparison.patients_chart import COPIES, ELSEWHERE, KNOWN, NEW, draw, draw_dots, figures_of, rows_of
 from brainmri.project import results
-from brainmri.project.patients_chart import COPIES, ELSEWHERE, KNOWN, NEW, draw, draw_dots, figures_of, rows_of
 
 ENDS = {"accuracy": {"low": 0.5, "high": 0.75}}
 
