@@ -12,8 +12,8 @@ import pytest
 import yaml
 from hypothesis import settings
 
-# As `core/quiet_keras.py` has it, for tests that import Keras themselves: what is set in the environment has the say, and
-# at 2 TensorFlow tells of a GPU that it did not find ("failed call to cuInit").
+# As `core/quiet_keras.py` has it, for tests that import Keras themselves. What the environment says goes first, and at
+# 2 TensorFlow tells of a GPU that it did not find ("failed call to cuInit").
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 # A property is not timed: on a machine that is busy with something else it would fail by chance.
