@@ -9,9 +9,10 @@ from brainmri.core import closure
 
 MAY_IMPORT = {
     "core": set(),
+    "parallel": {"core"},
     "sources": {"core"},
     "phantom": {"core"},
-    "preprocessing": {"core"},
+    "preprocessing": {"core", "parallel"},
     "scoring": {"core", "preprocessing"},
     "models": {"core", "preprocessing", "scoring"},
     "segmentation": {"core", "preprocessing", "models"},
