@@ -15,7 +15,7 @@ MAY_IMPORT = {
     "preprocessing": {"core", "parallel"},
     "scoring": {"core", "preprocessing"},
     "models": {"core", "preprocessing", "scoring"},
-    "segmentation": {"core", "preprocessing", "models"},
+    "segmentation": {"core", "parallel", "preprocessing", "models"},
     "reporting": {"core", "scoring"},
     "comparison": {"core", "scoring", "reporting"},
     "prediction": {"core", "sources", "preprocessing", "models", "segmentation"},
