@@ -13,10 +13,11 @@ import numpy as np
 
 from brainmri.core.errors import InputError
 
-# What the bytes of a result, or the talk with a scheduler, depend on.
+# Dask, and what `brainmri` needs: what it computes, and what workers and scheduler say to each other, depends on them.
 PACKAGES = (
-    *("distributed", "imagecodecs", "keras", "numpy", "opencv-python-headless", "pandas", "pillow"),
-    *("pydantic", "scikit-learn", "scipy", "tensorflow"),
+    *("distributed", "dvc", "imagecodecs", "kagglehub", "keras", "matplotlib", "nibabel", "nilearn", "numpy"),
+    *("opencv-python-headless", "pandas", "pillow", "pydantic", "pydicom", "ruamel.yaml", "scikit-learn", "scipy"),
+    *("shtab", "simplejpeg", "tensorflow", "threadpoolctl", "tqdm"),
 )
 Stamp = tuple[int, int]  # bytes of a file, and when it was changed, in whole seconds: some shared folders keep no more
 

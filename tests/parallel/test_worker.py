@@ -1,10 +1,13 @@
 """A worker refuses what would give other bytes."""
 
 import os
+import re
+import tomllib
 
 import numpy as np
 import pytest
 import small_pieces
+from tiny_project import ROOT
 
 from brainmri.core.errors import InputError
 from brainmri.parallel import worker
@@ -22,6 +25,11 @@ def test_software_names_code_python_and_packages():
     own = worker.software()
     assert own["numpy"] == np.__version__
     assert len(own["brainmri's code"]) == 12
+
+
+def test_no_package_that_the_project_needs_is_left_out():
+    needed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    assert set(worker.PACKAGES) == {re.match(r"[\w.-]+", line)[0] for line in needed} | {"distributed", "keras"}
 
 
 def test_other_software_is_refused():
