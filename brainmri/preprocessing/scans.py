@@ -131,7 +131,7 @@ def read_scans(stored: Iterable[StoredImage], count: int, params: ImageParams, f
             rows.append(_index_row(row, scan))
     unread = pd.DataFrame(bad, columns=["image_id", "reason"])
     known = pd.DataFrame(mask_facts, columns=list(FACTS))
-    arrays = (open_array(images), open_array(masks), thumbnails)
+    arrays = (open_array(images, (*shape, len(params.windows))), open_array(masks, shape), thumbnails)
     return Scans(pd.DataFrame(rows), *arrays, _histograms(counts), unread, known)
 
 

@@ -13,8 +13,9 @@ from typing import NamedTuple
 from brainmri.core.errors import ArtifactError, InputError, exit_on_error
 from brainmri.core.files import read_json
 from brainmri.core.labels import NOT_CLINICAL
-from brainmri.core.params import Section, read_yaml
+from brainmri.core.params import Section, read_sections
 from brainmri.project import lock, recording, reproducibility, results
+from brainmri.project.published import Run
 from brainmri.segmentation.methods import AUTO, METHODS, NONE, choices
 
 PARAMS_HELP = "file of params (default: the project's params.yaml)"
@@ -107,7 +108,7 @@ def summary(args: argparse.Namespace) -> None:
     from brainmri.comparison.headline import headline, pages
     from brainmri.project import presets
 
-    preset = presets.of_run(args.root, read_yaml(args.root / "params.yaml"))
+    preset = presets.of_run(args.root, read_sections(args.root / "params.yaml"))
     print(f"\n{headline(args.root)}" + (f"\nParams: preset {preset}" if preset else ""))
     print_bits(args.root)
     print(pages(args.root))
@@ -124,7 +125,7 @@ def print_bits(root: Path) -> None:
     from brainmri.comparison.compare_document import as_blocks, as_comment
 
     results_file = root / "results/phantom.json"
-    recorded = read_json(results_file).get("machine") if results_file.exists() else None
+    recorded = read_json(results_file, Run).get("machine") if results_file.exists() else None
     print(
         f"\nFrom the same code, params and data as the commit's run, {', '.join(origin.stage for origin in origins)} "
         "wrote other bytes, so the processor, the number of threads or the versions must differ. "

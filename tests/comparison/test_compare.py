@@ -199,7 +199,11 @@ def test_files_that_git_holds_broken_are_named(project):
     write(project, "dvc.lock", "stages: [1]")
     result = compare(project, "first", repeats=100)
     said = "\n".join(result["missing"])
-    for name in ("params.yaml: should be YAML", "metrics/classify.json: should be JSON", "dvc.lock: should map stages"):
+    for name in (
+        "params.yaml: not a readable YAML file",
+        "metrics/classify.json: should be JSON",
+        "dvc.lock: not a lock as DVC writes it",
+    ):
         assert f"workspace: {name}" in said
     assert result["params"] == {"params.yaml": None, "dvc.lock": None}
     assert "### Params" not in as_markdown(result)
