@@ -101,8 +101,9 @@ def _typed(path: Path, header: list[str], kinds: Kinds) -> pd.DataFrame:
     # What pandas is told it need not guess. Numbers it has to: whole ones stay whole.
     known = dict.fromkeys(texts, str) | {name: kind for name, kind in kinds.items() if kind in (int, bool)}
     try:
-        return _csv(path, dtype=known, na_values=numbers)
-    except (ValueError, OverflowError):
+        with np.errstate(invalid="ignore"):  # NumPy warns of a number that is no whole one before pandas refuses it
+            return _csv(path, dtype=known, na_values=numbers)
+    except (ValueError, TypeError, OverflowError):
         return _csv(path, dtype=str)
 
 

@@ -1,6 +1,7 @@
 """Read one section of `params.yaml` through the typed model of the stage that owns it; and what is typed likewise."""
 
 import difflib
+import re
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -13,7 +14,7 @@ from brainmri.core.errors import ParamsError, one_line, shown
 
 # Ours have up to 61,000 letters and 2,300 lines. The library takes a good part of a millisecond for each value, and a
 # few lines with aliases can stand for more values than memory holds.
-LONGEST, PARTS, MOST, DEEPEST = 2**18, 10_000, 20_000, 32
+LONGEST, PARTS, MOST, DEEPEST, OPEN = 2**18, 10_000, 20_000, 32, 500
 PROBLEMS = 8  # that one sentence can name
 
 
@@ -56,6 +57,8 @@ def parse_yaml(text: str, where: str = "YAML") -> Any:
             f"{rule}: it should have at most {LONGEST:,} letters and {PARTS:,} lines, commas and brackets, received "
             f"{len(text):,} and {parts:,}"
         )
+    if _open_brackets(text) > OPEN:
+        raise ParamsError(f"{rule}: values should be nested at most {DEEPEST} deep, received more")
     yaml = YAML(typ="safe", pure=True)
     try:
         node = yaml.compose(text)
@@ -71,6 +74,15 @@ def parse_yaml(text: str, where: str = "YAML") -> Any:
     # The library's constructors raise these where a date, a number or a tag cannot be what it says.
     except (YAMLError, ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
         raise ParamsError(f"{rule}: {one_line(error)}") from None
+
+
+def _open_brackets(text: str) -> int:
+    """Return how many brackets are open at once; the library's time is the square of it. Those in comments count too."""
+    level = most = 0
+    for bracket in re.findall(r"[][{}]", text):
+        level = level + 1 if bracket in "[{" else max(0, level - 1)
+        most = max(most, level)
+    return most
 
 
 def _size(node: Node | None, known: dict[int, tuple[int, int]]) -> tuple[int, int]:

@@ -87,8 +87,8 @@ def foreign(name, module):
 NO_ARCHIVE = f"FILE: should be a `.keras` archive, received another file: ...; {MENDS}"
 NO_YAML = "FILE: not a readable YAML file: ..."
 TOO_MUCH = (
-    "FILE: not a readable YAML file: it should come to at most 20,000 values, nested at most 32 deep, aliases included, "
-    "received more"
+    "FILE: not a readable YAML file: it should come to at most 20,000 values, nested at most 32 deep, aliases "
+    "included, received more"
 )
 
 
