@@ -146,7 +146,7 @@ def _compare(place: Path) -> None:
         a = left.selectbox("A", names, 0, accept_new_options=True, help="A commit, branch, tag or DVC experiment")
         b = right.selectbox("B", names, len(names) - 1, accept_new_options=True, help="`workspace`: the folder as is")
         asked = st.form_submit_button("Compare")  # not a primary one: white letters are too pale on dark's colour
-    if asked and a and b:
+    if asked and a and b and a.strip() and b.strip():
         # Here and not at the top: DVC takes a second to import.
         from brainmri.comparison.compare import compare
         from brainmri.comparison.compare_document import as_blocks, as_comment

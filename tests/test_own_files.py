@@ -67,7 +67,7 @@ VALUES = {
 }
 # Of these no reader may take any, wherever it stands.
 BROKEN = ("NaN", "infinity", "5,000 digits")
-MOST = 60  # keys of one file, taken evenly from all of it: each change reads the file anew
+MOST = 30  # keys of one file, taken evenly from all of it: each change reads the file anew
 
 
 def said(use, name):

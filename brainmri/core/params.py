@@ -77,7 +77,7 @@ def parse_yaml(text: str, where: str = "YAML") -> Any:
 
 
 def _open_brackets(text: str) -> int:
-    """Return how many brackets are open at once; the library's time is the square of it. Those in comments count too."""
+    """Return how many brackets are open at once, in comments too; the library's time is its square."""
     level = most = 0
     for bracket in re.findall(r"[][{}]", text):
         level = level + 1 if bracket in "[{" else max(0, level - 1)

@@ -170,7 +170,11 @@ def _sums(data: bytes, shown: str) -> dict[str, str]:
 
 def _require_known(folder: Path, shown: str) -> None:
     """Refuse an archive of another format, and networks that unpack to more than memory holds."""
-    if (received := read_record(folder / ABOUT, About).format) != FORMAT:
+    try:
+        received: int | None = read_record(folder / ABOUT, About).format
+    except ArtifactError:
+        received = None
+    if received != FORMAT:
         raise ArtifactError(
             f"{shown}: should be of format {FORMAT}, received {received}; use the brainmri that made it"
         )

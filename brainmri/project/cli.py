@@ -14,8 +14,7 @@ from brainmri.core.errors import ArtifactError, InputError, exit_on_error
 from brainmri.core.files import read_json
 from brainmri.core.labels import NOT_CLINICAL
 from brainmri.core.params import Section, read_sections
-from brainmri.project import lock, recording, reproducibility, results
-from brainmri.project.published import Run
+from brainmri.project import lock, published, recording, reproducibility, results
 from brainmri.segmentation.methods import AUTO, METHODS, NONE, choices
 
 PARAMS_HELP = "file of params (default: the project's params.yaml)"
@@ -69,7 +68,7 @@ def readme(args: argparse.Namespace) -> None:
 
     for page, text in results.pages(args.root).items():
         page.write_text(text)
-    runs, others = results.published(args.root)
+    runs, others = published.published(args.root)
     patients_chart.draw(args.root / patients_chart.PICTURE, patients_chart.rows_of(runs.values(), others))
 
 
@@ -125,7 +124,7 @@ def print_bits(root: Path) -> None:
     from brainmri.comparison.compare_document import as_blocks, as_comment
 
     results_file = root / "results/phantom.json"
-    recorded = read_json(results_file, Run).get("machine") if results_file.exists() else None
+    recorded = read_json(results_file, published.Run).get("machine") if results_file.exists() else None
     print(
         f"\nFrom the same code, params and data as the commit's run, {', '.join(origin.stage for origin in origins)} "
         "wrote other bytes, so the processor, the number of threads or the versions must differ. "

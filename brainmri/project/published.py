@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from brainmri.core.files import read_json
 from brainmri.core.params import OPTIONAL, Figure, Record
-from brainmri.scoring.records import F1, DiceRuns, Ends, F1Ends, Runs, TestPatients
+from brainmri.scoring.records import F1, Ends, F1Ends, TestPatients
 
 TOLD = "test_patients"
 
@@ -75,6 +75,14 @@ class Repeated(Record):
     neighbour_free: Seeds = OPTIONAL
 
 
+class Folds(Record):
+    """The accuracy of each fold, its mean and its deviation."""
+
+    runs: dict[str, Accuracy]
+    mean: Accuracy
+    sd: Accuracy
+
+
 class ElsewhereScores(Record):
     """Scores on a set from elsewhere."""
 
@@ -122,7 +130,7 @@ class Classified(Record):
     patients: ByPatient = OPTIONAL
     repeats: Repeated = OPTIONAL
     external: dict[str, Elsewhere] = OPTIONAL
-    by_fold: Runs = OPTIONAL
+    by_fold: Folds = OPTIONAL
 
     @model_validator(mode="after")
     def _with_intervals(self) -> Self:
@@ -159,13 +167,26 @@ class SomeMeasures(Record):
     dice: Mean
 
 
+class OneDice(Record):
+    """A Dice."""
+
+    dice: Figure
+
+
+class DiceFolds(Record):
+    """The mean Dice of the folds: their mean and deviation."""
+
+    mean: OneDice
+    sd: OneDice
+
+
 class OutlinedBy(Record):
     """What is read of a method's scores; `all` where an image has a tumour."""
 
     images_with_tumour_mask: int = OPTIONAL
     all: Measures = OPTIONAL
     by_size: dict[str, SomeMeasures] = OPTIONAL
-    by_fold: DiceRuns = OPTIONAL
+    by_fold: DiceFolds = OPTIONAL
 
     @model_validator(mode="after")
     def _says_how_many(self) -> Self:
@@ -216,10 +237,30 @@ class Made(Record):
     machine: str = OPTIONAL
 
 
+class Source(Record):
+    """What is read of a run's section `fetch`."""
+
+    source: str
+
+
+class Copies(Record):
+    """What is read of its section `preprocess`."""
+
+    duplicates: str
+
+
+class RunParams(Record):
+    """What is read of a run's params."""
+
+    fetch: Source
+    preprocess: Copies
+
+
 class Run(Made):
     """A file of `results/`, as `brainmri record` writes it; `folds` where it is a cross-validation's."""
 
     test_patients: TestPatients
+    params: RunParams
     metrics: Measured
     folds: int = OPTIONAL
 
@@ -241,11 +282,19 @@ class PooledRun(Record):
     metrics: Measured
 
 
+class OnAnother(Record):
+    """What is read of a run that was scored on another set alone."""
+
+    counts: LeftOut
+    scores: ElsewhereScores
+    ci95: ElsewhereEnds
+
+
 class ExternalRun(Made):
     """A file of `results/external/`."""
 
     test_patients: TestPatients = OPTIONAL
-    result: Elsewhere
+    result: OnAnother
 
 
 def published(root: Path) -> tuple[dict[str, dict[str, Any]], list[dict[str, Any]]]:

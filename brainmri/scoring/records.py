@@ -299,20 +299,6 @@ class TwinFree(Outlined):
     gated: Outlined = OPTIONAL
 
 
-class MeanDice(Record):
-    """A mean Dice."""
-
-    dice: Figure
-
-
-class DiceRuns(Record):
-    """The mean Dice of several folds."""
-
-    runs: dict[str, MeanDice]
-    mean: MeanDice
-    sd: MeanDice
-
-
 class Method(Outlined):
     """Scores of a method, and under a class's name those of its tumours."""
 
