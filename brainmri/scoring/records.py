@@ -60,6 +60,7 @@ class OfClass(Averages):
     """Scores of one class."""
 
     support: int
+    claim: bool
 
 
 class AverageEnds(Record):
@@ -77,6 +78,7 @@ class Part(Record):
     """Scores of one part of the test set, as `assessment.scored` gives them."""
 
     images: int
+    units: int
     accuracy: float
     loss: float
     ece: float
