@@ -15,11 +15,12 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.common import PARAMS
-from brainmri.core.files import read_json
+from brainmri.core.files import read_record
 from brainmri.core.index import read_split
 from brainmri.core.params import check
 from brainmri.models.model_files import load_model
 from brainmri.preprocessing.columns import NUMBERS, WORDS, fit_encoding, without_values
+from brainmri.preprocessing.images import MadeWith
 from brainmri.scoring import calibration
 from brainmri.scoring.paired_tests import mcnemar
 from stages import train
@@ -44,7 +45,7 @@ CHOICES: dict[str, dict[str, Any]] = {
 def one(params: train.Params, folders: argparse.Namespace, seed: int) -> dict[str, np.ndarray]:
     """Train once; return the validation images' classes, the answers with and without their mirror image, CPU s."""
     learning, validation = read_split(folders.processed / "train"), read_split(folders.processed / "val")
-    classes = read_json(folders.processed / "train/preprocess.json")["classes"]
+    classes = read_record(folders.processed / "train/preprocess.json", MadeWith).classes
     lacking = without_values(learning.index, params.metadata)
     encoding = fit_encoding(learning.index, [name for name in params.metadata if name not in lacking])
     batches = train.training_batches(learning, folders.augmented, classes, encoding, params, seed)
