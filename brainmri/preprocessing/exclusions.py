@@ -1,6 +1,7 @@
 """Images that a person took out by hand: `exclude.csv`, with the columns image_id and reason."""
 
 import csv
+from collections import Counter
 from pathlib import Path
 
 import pandas as pd
@@ -29,11 +30,11 @@ def read_exclusions(path: Path, known: pd.Series) -> dict[str, str]:
         No such file, not such a CSV, an empty cell, an id listed twice, or an id that the manifest does not hold.
     """
     rows = _rows(path)
-    ids = [row[0] for row in rows]
-    twice = sorted({name for name in ids if ids.count(name) > 1})
+    counts = Counter(name for name, _ in rows)
+    twice = sorted(name for name, count in counts.items() if count > 1)
     if twice:
         raise InputError(f"{path}: each image_id should stand once, received {twice[:3]} more than once")
-    unknown = sorted(set(ids) - set(known))
+    unknown = sorted(set(counts) - set(known))
     if unknown:
         raise InputError(
             f"{path}: every image_id should be in the manifest that fetch wrote, received {len(unknown)} that are not "
