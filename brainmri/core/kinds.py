@@ -18,6 +18,7 @@ from brainmri.core.errors import InputError
 
 MAX_FILE_BYTES = 2**28  # of a file as it lies there, or in an archive; a slice of MRI has kilobytes, rarely megabytes
 MAX_PIXELS = 2**26  # of a picture, a volume, a DICOM file: 8192 x 8192, or 512 x 512 x 256
+MAX_SIDE = 2**16 - 1  # of pixels along one side, as JPEG and DICOM have at most
 MAX_PIXEL_BYTES = 8 * MAX_PIXELS  # of these once decoded: a number has up to 8 bytes, a colour 4 times 2
 MAX_SLICES = 4096  # of a volume: each is an image by itself to whoever stores, classifies or outlines it
 MAX_FRAMES = 2**13  # of a DICOM file, which may hold many volumes
@@ -27,6 +28,8 @@ PAIR = "half of a pair"  # .hdr of Analyze or NIfTI, whose voxels lie in an .img
 HEAD_BYTES = 4096  # to recognise a file by; of one that is packed with gzip they unpack to more than a header
 
 IMAGE_SUFFIXES = (".bmp", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+# What Pillow calls the formats of pictures; it knows dozens more, one of them a program that it would run.
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 VOLUME_SUFFIXES = (".nii", ".nii.gz", ".mgh", ".mgz")
 ENDINGS = (
@@ -95,10 +98,13 @@ def _of_suffix(name: str) -> str:
 
 
 def require_few_pixels(what: str, *sides: int) -> None:
-    """Raise `InputError` for more than `MAX_PIXELS` pixels, in a sentence that begins with what has them."""
-    if math.prod(sides) > MAX_PIXELS:
+    """Raise `InputError` for more than `MAX_PIXELS` pixels, or a longer side than `MAX_SIDE`; `what` has them."""
+    if math.prod(sides) > MAX_PIXELS or max(sides) > MAX_SIDE:
         received = "x".join(str(side) for side in sides)
-        raise InputError(f"{what} should have at most {MAX_PIXELS} pixels, received {received}; crop or shrink it")
+        raise InputError(
+            f"{what} should have at most {MAX_PIXELS} pixels, and {MAX_SIDE} along a side, received {received}; crop "
+            "or shrink it"
+        )
 
 
 def litter(name: str) -> str:

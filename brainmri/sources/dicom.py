@@ -29,6 +29,7 @@ from brainmri.sources import codecs, dicom_pixels
 NAN = float("nan")
 MODALITIES = ("CR", "CT", "DX", "MR", "NM", "OT", "PT", "US", "XA")  # any other code is kept as empty
 
+_MOST_READS, _MOST_SEQUENCE = 2**19, 2**25  # see `_Counted` and `_refuse_long`; a usual file has 1,000 and kilobytes
 _MOST_OF_PIXEL = kinds.MAX_PIXEL_BYTES // kinds.MAX_PIXELS
 NO_PIXELS = "DICOM without pixels"  # reports, directories and the like
 # What is no scan, by Modality or by the end of the SOP class, for the headings under which it is counted.
@@ -153,7 +154,31 @@ def _parsed(data: bytes, stop_before_pixels: bool = False) -> pydicom.FileDatase
     if syntax == DeflatedExplicitVRLittleEndian:
         # zlib would unpack it without a limit.
         raise InputError("a DICOM file, but deflated as a whole, which is not read; export the file uncompressed")
-    return pydicom.dcmread(io.BytesIO(data), stop_before_pixels=stop_before_pixels, specific_tags=list(ELEMENTS))
+    file = pydicom.dcmread(_Counted(data), stop_before_pixels=stop_before_pixels, specific_tags=list(ELEMENTS))
+    _refuse_long(file)
+    return file
+
+
+class _Counted(io.BytesIO):
+    """The bytes of a file, of which one can read so many times: pydicom takes microseconds for each element."""
+
+    left = _MOST_READS
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.left -= 1
+        if self.left < 0:
+            raise InputError("a DICOM file of too many elements; export the file anew")
+        return super().read(size)
+
+
+def _refuse_long(file: pydicom.FileDataset) -> None:
+    """Refuse sequences of tens of megabytes before they are looked into; pixels are none."""
+    for keyword in (name for name in ELEMENTS if name.endswith("Sequence") and name in file):
+        size = len(getattr(file.get_item(keyword), "value", None) or b"")
+        if size > _MOST_SEQUENCE:
+            raise InputError(
+                f"a DICOM file should have at most {_MOST_SEQUENCE} bytes in {keyword}, received {size}; split it"
+            )
 
 
 def _digest(file: pydicom.Dataset, *keywords: str) -> str:
