@@ -21,7 +21,7 @@ PARTS = [
     if path.stem != "rows"
 ]
 ROWS = [(part, row) for part in PARTS for row in part.ROWS]
-SECONDS, BYTES = 10, 3 * 2**29  # that reading one input may take, on a busy machine too
+SECONDS, BYTES = 10, 3 * 2**29  # of the processor and of memory, that reading one input may take
 
 HEAD = """# What happens to hostile files
 
@@ -29,7 +29,7 @@ Files that come from outside are cut off, misnamed, packed twice or made to do h
 kind that we tried: it is **read right**, **refused** in one sentence (`FILE` stands for its path, `...` for a library's
 words), or **counted by name**. It is written from the rows in `tests/hostile/`, which make every one of these inputs
 and read it as `fetch`, `preprocess` or `predict` does. A test holds the page equal to them, and sees that reading wrote
-nothing, took less than 10 seconds and no more memory than 1.5 GiB.
+nothing, took less than 10 seconds of the processor and no more memory than 1.5 GiB.
 
 """
 
@@ -40,7 +40,7 @@ def page() -> str:
 
 
 def tree(folder: Path) -> dict[str, int]:
-    return {str(path): path.lstat().st_size for path in folder.rglob("*")}
+    return {str(path): path.lstat().st_size for path in folder.rglob("*") if ".dvc" not in path.parts}  # its own place
 
 
 @contextmanager
@@ -63,10 +63,10 @@ def test_hostile(tmp_path, monkeypatch, part, row):
     path = row.make(tmp_path / "given")
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
     monkeypatch.chdir(tmp_path / "here")
-    before, started = tree(tmp_path), time.perf_counter()
+    before, started = tree(tmp_path), time.process_time()
     with bounded_memory():
         assert rows.wrong(row, path) == ""
-    assert time.perf_counter() - started < SECONDS
+    assert time.process_time() - started < SECONDS
     assert tree(tmp_path) == before
 
 

@@ -12,7 +12,8 @@ import math
 import re
 import struct
 import zlib
-from pathlib import PurePosixPath
+from collections.abc import Sized
+from pathlib import Path, PurePosixPath
 
 from brainmri.core.errors import InputError
 
@@ -21,6 +22,7 @@ MAX_PIXELS = 2**26  # of a picture, a volume, a DICOM file: 8192 x 8192, or 512 
 MAX_SIDE = 2**16 - 1  # of pixels along one side, as JPEG and DICOM have at most
 MAX_PIXEL_BYTES = 8 * MAX_PIXELS  # of these once decoded: a number has up to 8 bytes, a colour 4 times 2
 MAX_SLICES = 4096  # of a volume: each is an image by itself to whoever stores, classifies or outlines it
+MAX_TABLE_BYTES, MAX_ROWS = 2**27, 10**6  # of a CSV of a user's own
 MAX_FRAMES = 2**13  # of a DICOM file, which may hold many volumes
 
 PICTURE, DICOM, VOLUME = "picture", "DICOM", "NIfTI"  # VOLUME is MGH, too: one file with one volume
@@ -104,6 +106,16 @@ def require_few_pixels(what: str, *sides: int) -> None:
         raise InputError(
             f"{what} should have at most {MAX_PIXELS} pixels, and {MAX_SIDE} along a side, received {received}; crop "
             "or shrink it"
+        )
+
+
+def require_small_table(path: Path, rows: Sized = ()) -> None:
+    """Raise `InputError` for a CSV of too many bytes, or rows."""
+    size = path.stat().st_size
+    if size > MAX_TABLE_BYTES or len(rows) > MAX_ROWS:
+        raise InputError(
+            f"{path}: a table should have at most {MAX_ROWS} rows and {MAX_TABLE_BYTES} bytes, received "
+            f"{'more rows' if len(rows) > MAX_ROWS else f'{size} bytes'}; bring a part of it"
         )
 
 

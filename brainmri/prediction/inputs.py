@@ -241,7 +241,9 @@ def _picture(read: Callable[[], bytes], name: str) -> list[Input]:
     try:
         grey, mode = decode(data)
     except InputError as error:
-        raise InputError(f"{name}: {error}; bring whole JPEG, PNG, TIFF, BMP or WebP, DICOM or NIfTI files") from None
+        instead = "; bring whole JPEG, PNG, TIFF, BMP or WebP, DICOM or NIfTI files"
+        undecoded = str(error).startswith("cannot be decoded")
+        raise InputError(f"{name}: {error}{instead if undecoded else ''}") from None
     return [Input(name, "image", grey[None], mode, None)]
 
 

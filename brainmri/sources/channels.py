@@ -17,7 +17,18 @@ from brainmri.core import kinds
 from brainmri.core.errors import InputError, ParamsError
 
 BITS_PER_SAMPLE = 258  # the tag of TIFF
-UNREADABLE = (OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error)  # what Pillow raises on damage
+# What Pillow raises on damage.
+UNREADABLE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    KeyError,
+    struct.error,
+    EOFError,
+    ArithmeticError,
+    RuntimeError,
+)
 
 
 def chosen(path: Path, channels: Sequence[str], channel: str | None) -> str:

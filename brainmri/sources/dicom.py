@@ -29,7 +29,7 @@ from brainmri.sources import codecs, dicom_pixels
 NAN = float("nan")
 MODALITIES = ("CR", "CT", "DX", "MR", "NM", "OT", "PT", "US", "XA")  # any other code is kept as empty
 
-_MOST_READS, _MOST_SEQUENCE = 2**19, 2**25  # see `_Counted` and `_refuse_long`; a usual file has 1,000 and kilobytes
+_MOST_READS, _MOST_SEQUENCE = 2**21, 2**25  # see `_Counted` and `_refuse_long`; a usual file has 1,000 and kilobytes
 _MOST_OF_PIXEL = kinds.MAX_PIXEL_BYTES // kinds.MAX_PIXELS
 NO_PIXELS = "DICOM without pixels"  # reports, directories and the like
 # What is no scan, by Modality or by the end of the SOP class, for the headings under which it is counted.

@@ -18,6 +18,7 @@ import numpy as np
 from nibabel import imageglobals
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
 
 from brainmri.core import kinds
 from brainmri.core.errors import InputError
@@ -32,7 +33,7 @@ _MM = {"unknown": 1.0, "mm": 1.0, "meter": 1000.0, "micron": 0.001}
 # What nibabel raises on damaged files, found by flipping bytes.
 _DAMAGE = (
     *(ValueError, TypeError, LookupError, AttributeError, RuntimeError, OSError, EOFError, ArithmeticError),
-    *(MemoryError, struct.error, zlib.error, HeaderDataError, ImageFileError),
+    *(MemoryError, struct.error, zlib.error, HeaderDataError, ImageFileError, WrapStructError),
 )
 
 

@@ -1,8 +1,8 @@
 """Fuzz the reading of outside files: `PYTHONPATH=tests python -m fuzz SECONDS [TARGET...]`, or `make fuzz SECONDS=60`.
 
-With `led` before them atheris (`pip install atheris`; it is no dependency) chooses the changes by which code they reach;
-without, they are drawn at random. What breaks the rule, takes over 10 seconds, or more memory than the bound, is written to
-`fuzz-<target>-<digits>` in the working folder, with its reason on standard error.
+With `led` before them atheris (`pip install atheris`; it is no dependency) chooses the changes by which code they
+reach; without, they are drawn at random. What breaks the rule, takes over 10 seconds, or more memory than the bound,
+is written to `fuzz-<target>-<digits>` in the working folder, with its reason on standard error.
 """
 
 import faulthandler
