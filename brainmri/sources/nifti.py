@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import nibabel
 import numpy as np
-from nibabel import imageglobals
+from nibabel import imageglobals, orientations
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
@@ -165,9 +165,15 @@ def _refuse(image: nibabel.Nifti1Image, size: int) -> None:
         raise EOFError
     if header["qform_code"] <= 0 and header["sform_code"] <= 0:
         raise InputError("a NIfTI file without orientation (qform_code and sform_code are 0); convert the scan anew")
-    sides = np.linalg.norm(image.affine[:3, :3], axis=0)
-    if not np.isfinite(image.affine).all() or abs(np.linalg.det(image.affine[:3, :3])) <= 1e-6 * np.prod(sides):
+    if not _spans_volume(image.affine):
         raise InputError("a NIfTI file whose affine spans no volume (a spacing of 0?); convert the scan anew")
+
+
+def _spans_volume(affine: np.ndarray) -> bool:
+    sides = np.linalg.norm(affine[:3, :3], axis=0)
+    flat = abs(np.linalg.det(affine[:3, :3])) <= 1e-6 * np.prod(sides)
+    # Next to nothing, such as 1e-310 mm, is a volume and no direction.
+    return bool(np.isfinite(affine).all() and not flat and np.isfinite(orientations.io_orientation(affine)).all())
 
 
 def _affine_mm(image: nibabel.Nifti1Image) -> np.ndarray:

@@ -100,12 +100,15 @@ def main() -> None:
     seconds, *names = words[with_atheris:]
     faulthandler.enable()
     resource.setrlimit(resource.RLIMIT_AS, (LIMIT_BYTES + 2**31,) * 2) if not with_atheris else None
+    broken = 0
     for name in names or TARGETS:
         read, seeds = TARGETS[name]
         if with_atheris:
             led(name, read, seeds, float(seconds))
         outcomes = [tried(name, read, data) for data in drawn(seeds, float(seconds))]
+        broken += outcomes.count(False)
         print(f"{name}: {len(outcomes)} tried in {seconds} s, {outcomes.count(False)} broke the rule", flush=True)
+    sys.exit(int(broken > 0))
 
 
 if __name__ == "__main__":

@@ -116,7 +116,7 @@ ROWS = [
         ),
     ),
     Row(
-        "TIFF of its first 7 bytes",
+        "TIFF of its first 7 bytes (found by fuzzing)",
         saved("a.tif", b"II*\0\x08\0\0"),
         predicted,
         Refused(

@@ -54,6 +54,10 @@ def runs():
     return written(file)
 
 
+THIN = bytearray(nifti_bytes(BOX, AFFINE, nibabel.Nifti2Image))
+THIN[480:488] = struct.pack("<d", 1e-310)  # the third number of srow_z
+
+
 def packed():
     """Return a NIfTI file of 600 MiB of zeros, packed: one gzip member after another."""
     return gzip.compress(NIFTI, 1) + gzip.compress(bytes(2**20), 1) * 600
@@ -220,6 +224,12 @@ ROWS = [
     Row(
         "NIfTI with a spacing of 0",
         saved("a.nii", changed(srow_z=[0, 0, 0, 0])),
+        predicted,
+        Refused("FILE: a NIfTI file whose affine spans no volume (a spacing of 0?); convert the scan anew"),
+    ),
+    Row(
+        "NIfTI with a spacing of 1e-310 mm (found by fuzzing)",
+        saved("a.nii", THIN),
         predicted,
         Refused("FILE: a NIfTI file whose affine spans no volume (a spacing of 0?); convert the scan anew"),
     ),
