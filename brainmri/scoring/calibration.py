@@ -129,6 +129,23 @@ def abstain_threshold(true: np.ndarray, probabilities: np.ndarray, risk: float) 
     return float(confidence[good[-1]]) if len(good) else ABSTAIN_ALWAYS
 
 
+def unlike_threshold(unlike: np.ndarray, share: float) -> float:
+    """Return the value above which at most `share` of new images like these are expected, counting one more than seen.
+
+    Of n images with k above it, (k + 1) / (n + 1) is at most `share`, as in `abstain_threshold`. Fewer than
+    1 / share - 1 images cannot show that: then it is the largest value among them, and 1 / (n + 1) of new images are
+    expected above it. Images of one patient are alike, so that `evaluate` counts it again.
+
+    Parameters
+    ----------
+    unlike : ndarray, shape (N,)
+        How unlike its training images the classifier finds each validation image, see `models.classifier.Likeness`.
+    share : float in [0, 1)
+    """
+    above = max(int(share * (len(unlike) + 1) + 1e-9) - 1, 0)  # 0.29 * 100 is a little less than 29
+    return float(np.sort(unlike)[-1 - above])
+
+
 def selective(true: np.ndarray, probabilities: np.ndarray, threshold: float) -> dict[str, float]:
     """Return `coverage`, the share of images answered with at least that confidence, and `risk`, that of wrong ones."""
     given = probabilities.max(axis=1) >= threshold
