@@ -150,8 +150,9 @@ def predictions(
     columns = ["image_id", "label", "patient", "unit", "group", "training_twin", "training_neighbour"]
     table = index[columns].reset_index(drop=True)
     table.insert(2, "predicted", [classes[at] for at in probabilities.argmax(axis=1)])
-    table["abstained"] = (probabilities.max(axis=1) < classifier.abstain_below) | (unlike > classifier.unlike_above)
     table["unlike"] = unlike.round(6)
+    unsure = probabilities.max(axis=1) < classifier.abstain_below
+    table["abstained"] = unsure | (table["unlike"] > classifier.unlike_above)
     # Ten digits hold all that float32 tells, so that the scores can be had again from the table alone.
     written = probabilities.astype(float).round(10)
     return table.assign(**{f"p_{name}": written[:, at] for at, name in enumerate(classes)})

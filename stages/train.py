@@ -32,6 +32,7 @@ from brainmri.models.classifier import (
     by_view,
     learnt_likeness,
     unlikeness,
+    usual_distances,
     with_features,
     write_likeness,
 )
@@ -103,7 +104,7 @@ def calibrated(
     """Return what `calibration.json` holds of a model of `with_features`, and what its training images are to it."""
     likeness = learnt(model, batches, params.unlike_images)
     true, (given, away) = checks.targets.onehot.argmax(axis=1), answers(model, checks, params.mirror, likeness)
-    likeness = replace(likeness, typical=np.median(away, axis=1))
+    likeness = replace(likeness, typical=usual_distances(away))
     unlike = unlikeness(away, likeness)
     found = {"mirror": params.mirror, **calibrate(true, given, params.abstain_risk)}
     found["unlike_above"] = unlike_threshold(unlike, params.unlike_share)

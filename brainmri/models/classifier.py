@@ -22,7 +22,7 @@ from brainmri.scoring.calibration import with_temperature
 
 BATCH = 64  # images at once; fixed, because the last bits of a product depend on it
 LIKENESS = "likeness.npz"
-_DIRECTIONS = 64  # in which features are told apart; 32 find less, 128 no more (docs/predict.md)
+_DIRECTIONS = 64  # in which features are told apart; with 32 less was found, with 128 no more
 _EACH = 8  # images that a direction needs at least
 
 
@@ -30,10 +30,9 @@ _EACH = 8  # images that a direction needs at least
 class Likeness:
     """What training images are to a network: the features that it ends in, (P,) an image, and how they vary.
 
-    Twice: the features themselves, and the same scaled to length 1. Other organs tell themselves by how much of
-    everything is seen, CT and photographs by the proportions (docs/predict.md). Of each a Gaussian about each class, of
-    one covariance [1]_, whose variances beyond the largest are taken for equal [2]_: so few images do not tell them,
-    and it is small.
+    Twice: the features themselves, and the same scaled to length 1. Real scans trained on, drawings of other organs
+    stood out by the first, CT by the second (docs/predict.md). Of each a Gaussian about each class, of one covariance
+    [1]_, whose variances beyond the largest are taken for equal [2]_: few images do not tell them, and it stays small.
 
     References
     ----------
@@ -81,15 +80,25 @@ def _load(folder: Path, part: Path) -> Classifier:
     made_with, calibration = read_json(folder / "preprocess.json"), read_json(part / "calibration.json")
     columns: Encoding = read_json(folder / "metadata.json")
     model = load_model(part / "model.keras")
-    measured = "unlike_above" in calibration
     return Classifier(
         model,
         made_with["classes"],
         made_with["params"],
         columns,
         *(calibration[name] for name in ("mirror", "temperature", "abstain_below")),
-        *((calibration["unlike_above"], read_likeness(part / LIKENESS), with_features(model)) if measured else ()),
+        *(_measure(calibration["unlike_above"], part / LIKENESS, model) if "unlike_above" in calibration else ()),
     )
+
+
+def _measure(above: float, path: Path, model: keras.Model) -> tuple[float, Likeness, keras.Model]:
+    """Return what `Classifier` holds of how unlike images are; refuse that of another network."""
+    likeness, network = read_likeness(path), with_features(model)
+    expected, received = network.output_shape[1][-1], likeness.centres.shape[-1]
+    if expected != received:
+        raise ArtifactError(
+            f"{path}: should be of the model beside it, of {expected} features, received {received}; run `dvc repro`"
+        )
+    return above, likeness, network
 
 
 def with_features(model: keras.Model) -> keras.Model:
@@ -224,6 +233,12 @@ def distances(features: np.ndarray, likeness: Likeness) -> np.ndarray:
         across = np.maximum((away**2).sum(axis=2) - along.sum(axis=2), 0) / variances[-1]
         found.append(np.sqrt((along / variances[:-1]).sum(axis=2) + across).min(axis=1))
     return np.stack(found)
+
+
+def usual_distances(found: np.ndarray) -> np.ndarray:
+    """Return the `typical` of validation images of distances (2, N), never 0: a network may see all images alike."""
+    usual: np.ndarray = np.maximum(np.median(found, axis=1), 1e-6).astype(np.float32)
+    return usual
 
 
 def unlikeness(found: np.ndarray, likeness: Likeness) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from brainmri.models.classifier import (
     looked_at,
     read_likeness,
     unlikeness,
+    usual_distances,
     write_likeness,
 )
 
@@ -90,6 +92,10 @@ def test_the_larger_of_both_distances_counts_each_beside_what_is_usual():
     np.testing.assert_array_equal(unlikeness(np.array([[2.0, 8, 1], [2, 2, 12]]), usual), [1, 4, 3])
 
 
+def test_what_is_usual_is_the_middling_distance_and_never_nothing():
+    np.testing.assert_allclose(usual_distances(np.array([[1.0, 5, 3], [0, 0, 9]])), [3, 1e-6], rtol=1e-6)
+
+
 def test_what_is_known_of_training_images_is_written_alike_and_read_back(tmp_path):
     likeness = learnt_likeness(CROSS, np.zeros(16, int))
     for name in ("one.npz", "two.npz"):
@@ -103,6 +109,13 @@ def test_what_is_known_of_training_images_is_written_alike_and_read_back(tmp_pat
         read_likeness(tmp_path / "two.npz")
     with pytest.raises(ArtifactError, match=r"none\.npz: no such file"):
         read_likeness(tmp_path / "none.npz")
+
+
+def test_a_measure_of_another_network_is_refused(classifier, tmp_path):
+    shutil.copytree(classifier, tmp_path / "other")
+    write_likeness(tmp_path / "other/likeness.npz", learnt_likeness(CROSS, np.zeros(16, int)))
+    with pytest.raises(ArtifactError, match=r"should be of the model beside it, of 8 features, received 2"):
+        load_classifier(tmp_path / "other")
 
 
 def test_one_look_gives_the_same_probabilities_and_how_unlike_both_sides_are(classifier, processed):
