@@ -217,6 +217,14 @@ class Repeats(Record):
     neighbour_free: Runs = OPTIONAL
 
 
+class Unlike(Record):
+    """How many images are called unlike the training images, and above what."""
+
+    above: Figure
+    images: int
+    called: int
+
+
 class Evaluated(Record):
     """`scores.json` of the evaluate stage."""
 
@@ -230,6 +238,7 @@ class Evaluated(Record):
     pointing: dict[str, Pointed] = OPTIONAL
     repeats: Repeats = OPTIONAL
     external: dict[str, Elsewhere] = OPTIONAL
+    unlike: Unlike = OPTIONAL
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
