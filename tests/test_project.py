@@ -12,7 +12,7 @@ import yaml
 from dvc.utils.hydra import to_hydra_overrides
 
 from brainmri.comparison import patients_chart
-from brainmri.project import results
+from brainmri.project import published, results
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -47,7 +47,7 @@ def test_every_published_run_says_whose_test_images_its_network_has_learnt_from(
 
 
 def test_the_chart_shows_the_rows_of_the_results():
-    runs, others = results.published(ROOT)
+    runs, others = published.published(ROOT)
     shown = re.findall(r"<text[^>]*>(0\.\d{3}[^<]* of [^<]*)</text>", (ROOT / patients_chart.PICTURE).read_text())
     assert shown == [patients_chart.figures_of(row) for row in patients_chart.rows_of(runs.values(), others)]
 

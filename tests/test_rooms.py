@@ -9,12 +9,13 @@ from brainmri.core import closure
 
 MAY_IMPORT = {
     "core": set(),
+    "parallel": {"core"},
     "sources": {"core"},
     "phantom": {"core"},
-    "preprocessing": {"core"},
+    "preprocessing": {"core", "parallel"},
     "scoring": {"core", "preprocessing"},
     "models": {"core", "preprocessing", "scoring"},
-    "segmentation": {"core", "preprocessing", "models"},
+    "segmentation": {"core", "parallel", "preprocessing", "models"},
     "reporting": {"core", "scoring"},
     "comparison": {"core", "scoring", "reporting"},
     "prediction": {"core", "sources", "preprocessing", "models", "segmentation"},

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from brainmri.commands.arguments import Commands, add
-from brainmri.project import recording, results
+from brainmri.project import published, recording, results
 
 
 def add_to(commands: Commands) -> None:
@@ -38,5 +38,5 @@ def readme(args: argparse.Namespace) -> None:
 
     for page, text in results.pages(args.root).items():
         page.write_text(text)
-    runs, others = results.published(args.root)
+    runs, others = published.published(args.root)
     patients_chart.draw(args.root / patients_chart.PICTURE, patients_chart.rows_of(runs.values(), others))

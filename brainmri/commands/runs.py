@@ -6,8 +6,8 @@ from pathlib import Path
 from brainmri.commands.arguments import Commands, InProject, add, models
 from brainmri.core.errors import ArtifactError
 from brainmri.core.files import read_json
-from brainmri.core.params import read_yaml
-from brainmri.project import reproducibility
+from brainmri.core.params import read_sections
+from brainmri.project import published, reproducibility
 
 
 def add_to(commands: Commands) -> None:
@@ -75,7 +75,7 @@ def summary(args: argparse.Namespace) -> None:
     from brainmri.comparison.headline import headline, pages
     from brainmri.project import presets
 
-    preset = presets.of_run(args.root, read_yaml(args.root / "params.yaml"))
+    preset = presets.of_run(args.root, read_sections(args.root / "params.yaml"))
     print(f"\n{headline(args.root)}" + (f"\nParams: preset {preset}" if preset else ""))
     print_bits(args.root)
     print(pages(args.root))
@@ -92,7 +92,7 @@ def print_bits(root: Path) -> None:
     from brainmri.comparison.compare_document import as_blocks, as_comment
 
     results_file = root / "results/phantom.json"
-    recorded = read_json(results_file).get("machine") if results_file.exists() else None
+    recorded = read_json(results_file, published.Run).get("machine") if results_file.exists() else None
     print(
         f"\nFrom the same code, params and data as the commit's run, {', '.join(origin.stage for origin in origins)} "
         "wrote other bytes, so the processor, the number of threads or the versions must differ. "
