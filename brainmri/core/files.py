@@ -1,7 +1,10 @@
 """Write files whole or not at all, with the same bytes every time."""
 
+import errno
 import json
+import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,8 +13,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from brainmri.core.errors import ArtifactError, InputError
+from brainmri.core.errors import ArtifactError, InputError, machine_fault
 from brainmri.core.missing import missing
+
+if sys.platform != "win32":
+    import fcntl
 
 
 @contextmanager
@@ -19,31 +25,86 @@ def new_directory(path: Path) -> Iterator[Path]:
     """Give an empty folder beside `path` to write into; put it in the place of `path` only if the block succeeds.
 
     An earlier `path` stays as it was until then, and for good if the block fails, or if it holds anything that the
-    new one does not: that would be lost.
+    new one does not: that would be lost. Where another process writes for the same `path`, this one waits for its end.
 
     Raises
     ------
     InputError
-        If `path` is a folder with other things in it.
+        If `path` is a folder with other things in it, or the machine lacks room, memory or a right.
     """
     path = path.absolute()
-    partial = path.with_name(f".{path.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
     try:
-        yield partial
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
+        with _claimed(path.with_name(f".{path.name}.partial")) as partial:
+            yield partial
+            _put_in_place(partial, path)
+    except Exception as error:
+        if reason := machine_fault(error, path):
+            raise InputError(reason) from None
         raise
+
+
+@contextmanager
+def _claimed(partial: Path) -> Iterator[Path]:
+    """Give an empty folder that no other process gets at the same time; remove it if the block fails."""
+    handle = _locked(partial)
+    try:
+        for entry in partial.iterdir():  # of a process that was killed
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        try:
+            yield partial
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+def _locked(partial: Path) -> int | None:
+    """Make a folder and return a descriptor of it that holds its lock, which goes with the process however it ends."""
+    while True:
+        partial.mkdir(parents=True, exist_ok=True)
+        if sys.platform == "win32":  # it has no such lock, nor a descriptor of a folder
+            return None
+        handle = os.open(partial, os.O_RDONLY)
+        try:
+            _lock(handle, partial)
+            if partial.exists() and os.path.samestat(os.fstat(handle), partial.stat()):
+                return handle
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)  # whoever had it has put it in its place meanwhile: make another
+
+
+def _lock(handle: int, partial: Path) -> None:
+    if sys.platform == "win32":
+        return
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print(f"waiting: another process writes into {partial}; go on when it has ended", file=sys.stderr, flush=True)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    except OSError as error:
+        if error.errno not in (errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL):
+            raise
+        # Some network disks lock no folders. Then whoever runs two at once has been told in docs/running.md.
+
+
+def _put_in_place(partial: Path, path: Path) -> None:
     others = sorted({entry.name for entry in path.glob("*")} - {entry.name for entry in partial.iterdir()})
     if others:
-        shutil.rmtree(partial)
         raise InputError(f"{path}: should hold nothing but what is written anew, received {others[:3]}; move it away")
     old = path.with_name(f".{path.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if path.exists():
         path.rename(old)
-    partial.rename(path)
+    try:
+        partial.rename(path)
+    except OSError:
+        if old.exists():
+            old.rename(path)
+        raise
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -82,20 +143,31 @@ def open_array(path: Path) -> np.ndarray:
 
 
 def create_array(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    """Create a `uint8` `.npy` file of the given shape and return it for writing, memory-mapped unless it is empty."""
+    """Create a `uint8` `.npy` file of the given shape and return it for writing, memory-mapped unless it is empty.
+
+    Its room is taken at once where the system can: a full disk is an error here, and no dead process at a later write.
+    """
     if 0 in shape:
         empty = np.zeros(shape, np.uint8)
         np.save(path, empty)
         return empty
-    return np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    if hasattr(os, "posix_fallocate"):
+        with path.open("rb+") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return array
 
 
 def write_text(path: Path, text: str) -> None:
     """Write text to a file, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text)
-    partial.replace(path)
+    try:
+        partial.write_text(text)
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def _plain(content: Any) -> Any:
