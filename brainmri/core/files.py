@@ -159,11 +159,16 @@ def create_array(path: Path, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write text to a file, whole or not at all."""
+    """Write text to a file as UTF-8, whole or not at all."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write bytes to a file, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
     try:
-        partial.write_text(text)
+        partial.write_bytes(data)
         partial.replace(path)
     except BaseException:
         partial.unlink(missing_ok=True)
