@@ -81,14 +81,21 @@ def _lock(handle: int, partial: Path) -> None:
     if sys.platform == "win32":
         return
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with _unless_unknown():  # then docs/running.md has told whoever runs two at once
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         print(f"waiting: another process writes into {partial}; go on when it has ended", file=sys.stderr, flush=True)
         fcntl.flock(handle, fcntl.LOCK_EX)
+
+
+@contextmanager
+def _unless_unknown() -> Iterator[None]:
+    """Do without what a file system does not know: some of networks lock no folders, or take no room beforehand."""
+    try:
+        yield
     except OSError as error:
         if error.errno not in (errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL):
             raise
-        # Some network disks lock no folders. Then whoever runs two at once has been told in docs/running.md.
 
 
 def _put_in_place(partial: Path, path: Path) -> None:
@@ -153,7 +160,7 @@ def create_array(path: Path, shape: tuple[int, ...]) -> np.ndarray:
         return empty
     array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
     if hasattr(os, "posix_fallocate"):
-        with path.open("rb+") as file:
+        with path.open("rb+") as file, _unless_unknown():
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     return array
 
