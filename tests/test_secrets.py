@@ -9,9 +9,9 @@ import yaml
 from conftest import tiny_params
 from tiny_project import PLANTED, sh
 
+from brainmri.commands import cli
 from brainmri.core.errors import InputError, exit_on_error
 from brainmri.prediction import released, scan_batch
-from brainmri.project import cli
 from stages import check_params
 
 SECRET = "hunter2"

@@ -1,7 +1,7 @@
 """Presets: named sets of params in `presets/<name>.yaml`, which hold what differs from params.yaml and nothing else.
 
-The files that `fetch.local` names stand in a preset without their folder, which is everyone's own and is given when the
-preset is used. Params are written `section.key` here, as after `-S`.
+The files that `fetch.local` and `fetch.external` name stand in a preset without their folder, which is everyone's own
+and is given when the preset is used. Params are written `section.key` here, as after `-S`.
 """
 
 import difflib
@@ -18,7 +18,7 @@ from brainmri.core.files import write_text
 from brainmri.core.git import git
 from brainmri.core.params import Section, check, parse_yaml, read_yaml
 
-FILES = ("fetch", "local")  # where the keys stand whose values are places of the user's own
+FILES, EXTERNAL = "fetch.local", "fetch.external"  # where the keys stand whose values are places of the user's own
 FOLD, FOLDS, SPLIT = "preprocess.fold", "preprocess.folds", "preprocess.split"
 
 
@@ -121,7 +121,7 @@ def apply(root: Path, name: str, data: Path | None, more: Sequence[str], models:
 
 
 def as_text(wanted: Mapping[str, Any]) -> dict[str, str]:
-    """Return values by param as `dvc exp run -S` takes them.
+    """Return values by param as `dvc exp run -S` takes them: behind a `+` where params.yaml has the param not yet.
 
     Raises
     ------
@@ -132,7 +132,7 @@ def as_text(wanted: Mapping[str, Any]) -> dict[str, str]:
     for key, text in said.items():
         if value_of(key, text) != wanted[key]:
             raise ParamsError(f"{key}: should be a value that `dvc exp run -S` can be given, received {wanted[key]!r}")
-    return said
+    return {f"+{key}" if _is_external(key) else key: text for key, text in said.items()}
 
 
 def run(
@@ -207,7 +207,11 @@ def _comparable(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_file(key: str) -> bool:
-    return tuple(key.split(".")[:-1]) == FILES
+    return key.rpartition(".")[0] in (FILES, EXTERNAL)
+
+
+def _is_external(key: str) -> bool:
+    return key.rpartition(".")[0] == EXTERNAL
 
 
 def _in_folder(wanted: Mapping[str, Any], data: Path | None) -> tuple[dict[str, Any], list[str]]:
@@ -239,7 +243,7 @@ def _key_problems(wanted: Mapping[str, Any], base: Mapping[str, Any], where: str
     found = []
     known = flat(base)
     for key in wanted:
-        if key in known:
+        if key in known or _is_external(key):  # whose names are the user's own
             continue
         near = difflib.get_close_matches(key, known, n=1)
         parts = f"{key} is a section; name params of it" if any(one.startswith(f"{key}.") for one in known) else ""

@@ -17,10 +17,10 @@ from handmade import CLASSES, handmade
 from PIL import Image
 from scan_files import NIBABEL, PERSON, SHIPPED, dicom_bytes, dicom_series, nifti_bytes
 
+from brainmri.commands import cli
 from brainmri.core.params import check
 from brainmri.phantom import simulated_set
 from brainmri.prediction.scan_batch import file_stem
-from brainmri.project import cli
 from brainmri.segmentation.methods import METHODS
 
 pytestmark = pytest.mark.slow
