@@ -13,7 +13,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test-quick test test-all fuzz lint format bench app serve gpu release push pull remote-check sweep verify-bits verify-lock clean
+.PHONY: help repro test-quick test test-all fuzz lint format bench app serve gpu release push pull remote-check sweep verify-bits verify-kills verify-lock audit licences clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -87,8 +87,20 @@ sweep: $(READY) ## run a grid of params as experiments (GRID="train.dropout=0,0.
 verify-bits: $(READY) ## run the pipeline in two clean clones, and compare every byte (BITS=--small: minutes)
 	brainmri verify-bits $(BITS)
 
+verify-kills: $(READY) ## kill stages and DVC at random moments, and compare every byte after (KILLS="--kills 50 --seed 1")
+	python -m benchmarks.kills $(KILLS)
+
 verify-lock: $(READY) ## check that dvc.yaml and dvc.lock are true to the code and params
 	brainmri verify-lock
 
+# Its newest version, in an environment of its own: it is no part of what it looks at.
+audit: ## ask PyPI which packages of the locks have known vulnerabilities (needs a network)
+	$(PYTHON) -m venv .audit
+	.audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	.audit/bin/pip-audit --strict --disable-pip --require-hashes $(addprefix -r ,$(wildcard requirements*.lock))
+
+licences: $(READY) ## list the licence of every package that runs; fail on one that is not allowed
+	@python .ci/licences.py requirements.lock
+
 clean: ## remove the environment and checkpoints (DVC's cache stays)
-	rm -rf $(VENV) .resume
+	rm -rf $(VENV) .audit .resume

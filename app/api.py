@@ -25,7 +25,7 @@ from PIL import Image
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from app import api_page, limits
+from app import api_page, hosts, limits
 from app.shedding import Shedding
 from app.trained import trained
 from brainmri.core.errors import ArtifactError, BrainMRIError
@@ -36,6 +36,7 @@ from brainmri.segmentation.methods import AUTO, NONE, choices, usable, without_o
 
 WAITING = 32  # requests at once, at work and in line; more are turned away
 SECONDS = 30.0  # to send the next part of a request
+WHOLE_SECONDS = 300.0  # to send all of it: 100 MB at 2.7 Mbit/s
 
 T = TypeVar("T")
 Scan = Annotated[UploadFile, File(description="A picture, a DICOM or NIfTI file, or a zip with one DICOM series")]
@@ -102,8 +103,9 @@ WRONG: dict[int | str, dict[str, Any]] = {
     code: {"model": Problem, "description": text}
     for code, text in {
         400: "The form cannot be taken apart",
-        408: f"The next part of the request did not come within {SECONDS:.0f} s",
+        408: f"No part of the request came for {SECONDS:.0f} s, or not all of it within {WHOLE_SECONDS:.0f} s",
         413: f"More than {limits.MAX_UPLOAD_BYTES} bytes were sent",
+        421: "The request is for another host than this server goes by (BRAINMRI_HOSTS)",
         422: "The request, or the file in it, cannot be used",
         503: "Too many requests at once, or the networks are loading: try again after `Retry-After` seconds; without "
         "that header they cannot be loaded, and the answer says why",
@@ -142,7 +144,14 @@ api = FastAPI(
     lifespan=_lifetime,
 )
 api.mount("/swagger", StaticFiles(directory=Path(fastapi_offline.__file__).parent / "static"))
-api.add_middleware(Shedding, waiting=WAITING, max_bytes=limits.MAX_UPLOAD_BYTES + 2**16, seconds=SECONDS)
+api.add_middleware(
+    Shedding,
+    waiting=WAITING,
+    max_bytes=limits.MAX_UPLOAD_BYTES + 2**16,
+    seconds=SECONDS,
+    whole_seconds=WHOLE_SECONDS,
+)
+api.add_middleware(hosts.KnownHosts, names=hosts.known())
 
 
 @api.get("/", response_class=HTMLResponse, include_in_schema=False)

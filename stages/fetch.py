@@ -42,10 +42,23 @@ def check_name(name: str) -> str:
 
 
 def check_place(place: str) -> str:
-    """Return the place of an external set; raise `ValueError` (for a params model) if it is empty."""
-    if not place:
+    """Return the place of an external set; raise `ValueError` (for a params model) if it is empty or an address."""
+    if not place or check_path(place) is None:
         raise ValueError("a folder, an archive, a manifest CSV or owner/dataset/versions/number")
     return place
+
+
+def check_path(place: str | None) -> str | None:
+    """Return the path of a set, or none; raise `ValueError` (for a params model) for an address.
+
+    It may hold a secret, nothing is fetched from it, and params get into `dvc.lock`, into git and into recorded runs.
+    """
+    if place is not None and re.match("[A-Za-z][A-Za-z0-9+.-]+:/", place):
+        raise ValueError("a path on this machine; download what is elsewhere, and name the file")
+    return place
+
+
+LocalPath = Annotated[str | None, AfterValidator(check_path)]
 
 
 class KaggleParams(Section):
@@ -58,10 +71,10 @@ class KaggleParams(Section):
 class LocalParams(Section):
     """Paths on this machine, or null."""
 
-    classes: str | None
-    masks: str | None
-    manifest: str | None
-    patients: str | None  # not a set: whose the images of classes and masks are
+    classes: LocalPath
+    masks: LocalPath
+    manifest: LocalPath
+    patients: LocalPath  # not a set: whose the images of classes and masks are
 
     @model_validator(mode="after")
     def _one_word_on_patients(self) -> Self:

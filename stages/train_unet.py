@@ -48,14 +48,15 @@ def run(params: Params, train: Path, val: Path, out: Path, resume_root: Path) ->
     data = [folder / name for folder in (train, val) for name in ("images.npy", "masks.npy", "index.csv")]
     data.append(train / "preprocess.json")
     resume = training.resume_folder(resume_root, Path(__file__), params.model_dump(), data)
-    training.make_deterministic(params.seed, params.precision)
-    show = partial(live.show, resume_root, "train_unet")
-    fitted = [
-        fit(params, learnt, checked, clear(learning), number, resume, show)
-        for number, (learnt, checked) in enumerate(parts(params, learning, validation))
-    ]
-    unets, curves, truth, probabilities = zip(*fitted, strict=True)
+    # The folder first: who else trains for it would keep its epochs in the same place.
     with new_directory(out) as folder:
+        training.make_deterministic(params.seed, params.precision)
+        show = partial(live.show, resume_root, "train_unet")
+        fitted = [
+            fit(params, learnt, checked, clear(learning), number, resume, show)
+            for number, (learnt, checked) in enumerate(parts(params, learning, validation))
+        ]
+        unets, curves, truth, probabilities = zip(*fitted, strict=True)
         save_model(unet_networks.mean(unets), folder / "model.keras")
         shutil.copyfile(train / "preprocess.json", folder / "preprocess.json")
         write_table(folder / "curves.csv", pd.concat(curves))

@@ -10,6 +10,12 @@ import yaml
 from conftest import tiny_params
 
 ROOT = Path(__file__).parent.parent
+# In the environment of all that runs in the copy; nothing that it writes or says may hold them (test_secrets.py).
+PLANTED = {
+    "KAGGLE_USERNAME": "planted-user",
+    "KAGGLE_KEY": "planted-kaggle-key",
+    "AWS_SECRET_ACCESS_KEY": "planted-aws-key",
+}
 
 
 def sh(project, *words, ok=True):
@@ -17,7 +23,15 @@ def sh(project, *words, ok=True):
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     names = {f"GIT_{who}_{what}": "test@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
     # PYTHONPATH: the stages of the copy, not those of the project that is installed in this environment.
-    env = {**os.environ, **names, "PATH": path, "DVC_NO_ANALYTICS": "1", "PYTHONPATH": str(project), "COLUMNS": "200"}
+    env = {
+        **os.environ,
+        **PLANTED,
+        **names,
+        "PATH": path,
+        "DVC_NO_ANALYTICS": "1",
+        "PYTHONPATH": str(project),
+        "COLUMNS": "200",
+    }
     result = subprocess.run(words, cwd=project, env=env, capture_output=True, text=True, check=False)
     assert (result.returncode == 0) == ok, result.stdout + result.stderr
     return result.stdout if ok else result.stdout + result.stderr

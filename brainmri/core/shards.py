@@ -37,17 +37,13 @@ def write(folder: Path, members: Iterable[tuple[str, bytes]], shard_bytes: int =
     Raises
     ------
     InputError
-        For two members of one name, and when the folder cannot be written (a full disk).
+        For two members of one name.
     """
     spool = folder / ".spool"
     try:
         with spool.open("wb+") as file:
             places = _collect(file, members)
             stored = _write_sorted(folder, file, places, shard_bytes)
-    except OSError as error:
-        raise InputError(
-            f"{folder}: cannot be written: {error.strerror or error}; free some space, run again"
-        ) from None
     finally:
         spool.unlink(missing_ok=True)
     return stored

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
-from brainmri.core.errors import ArtifactError, InputError
+from brainmri.core.errors import ArtifactError, InputError, machine_fault
 from brainmri.core.files import read_record
 from brainmri.core.params import Record
 from brainmri.sources import archives
@@ -87,6 +87,11 @@ def _downloaded(address: str, sha256: str | None, path: Path) -> Path:
     shown = _shown(address)
     if urlsplit(address).scheme.lower() not in ("http", "https"):
         raise InputError(f"{shown}: an address should begin with http:// or https://; give other files by their path")
+    if "@" in urlsplit(address).netloc:
+        raise InputError(
+            f"{shown}: an address should hold no user and no password, which every list of processes shows, received "
+            "one; download the archive by other means and name the file"
+        )
     if sha256 is None:
         raise InputError(f"{shown}: a model from an address needs its --sha256, received none; ask who published it")
     found = hashlib.sha256()
@@ -101,7 +106,13 @@ def _downloaded(address: str, sha256: str | None, path: Path) -> Path:
                     found.update(piece)
                     file.write(piece)
                     bar.update(len(piece))
-    except (OSError, http.client.HTTPException, ValueError) as error:
+    except (http.client.InvalidURL, ValueError):  # they quote the address, with what may be secret in it
+        raise InputError(
+            f"{shown}: cannot be fetched: address or answer is not valid; write it as a browser does"
+        ) from None
+    except (OSError, http.client.HTTPException) as error:
+        if reason := machine_fault(error, path.parent):
+            raise InputError(reason) from None
         raise InputError(f"{shown}: cannot be fetched: {error}; check the address and the network") from None
     _require_sha256(shown, sha256, found.hexdigest())
     return path
@@ -112,7 +123,7 @@ def _shown(where: str) -> str:
     if not is_address(where):
         return where
     parts = urlsplit(where)
-    return f"{parts.scheme}://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _sha256_of(path: Path) -> str:

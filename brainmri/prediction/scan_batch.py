@@ -18,7 +18,7 @@ import pandas as pd
 from PIL import Image, PngImagePlugin
 from tqdm import tqdm
 
-from brainmri.core.errors import InputError
+from brainmri.core.errors import InputError, without_secrets
 from brainmri.core.files import new_directory, write_table
 from brainmri.core.labels import NO_TUMOUR, NOT_CLINICAL
 from brainmri.prediction.answer import UNMEASURED, Answer, answer, as_dict
@@ -98,7 +98,7 @@ def outcomes(path: Path, models: Models, method: str, gate: bool) -> Iterator[Ou
                 kinds = ", ".join(f"{count} {kind}" for kind, count in found.ignored.items())
                 tqdm.write(f"warning: {path}: ignored what is no scan: {kinds}", file=sys.stderr)
     except InputError as error:
-        yield str(path), str(error)
+        yield without_secrets(str(path)), without_secrets(str(error))
 
 
 def _timed(scan: Input, read: float, models: Models, method: str, gate: bool) -> Outcome:

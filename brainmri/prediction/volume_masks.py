@@ -13,6 +13,7 @@ from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist
 
 from brainmri.core.errors import InputError
+from brainmri.core.files import write_bytes
 from brainmri.core.labels import NOT_CLINICAL
 from brainmri.sources.slicing import Volume
 
@@ -70,9 +71,7 @@ def write_mask(volume: Volume, masks: np.ndarray, path: Path) -> None:
             f"{path}: a mask should have the scan's shape {volume.levels.shape} and a name that ends in .nii or "
             f".nii.gz, received {masks.shape}"
         )
-    written = path.with_name(f".{path.name}.partial")
-    written.write_bytes(mask_bytes(volume, masks, packed=path.name.lower().endswith(".gz")))
-    written.replace(path)
+    write_bytes(path, mask_bytes(volume, masks, packed=path.name.lower().endswith(".gz")))
 
 
 def measure(mask: np.ndarray, affine: np.ndarray) -> Measures:

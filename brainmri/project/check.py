@@ -20,6 +20,7 @@ from brainmri.core.errors import InputError
 from brainmri.core.files import write_table
 from brainmri.core.labels import NOT_CLINICAL
 from brainmri.core.manifest import read_manifest
+from brainmri.core.params import check as check_values
 from brainmri.core.params import load
 from brainmri.preprocessing import leakage, masks
 from brainmri.preprocessing.head import shows_head
@@ -103,7 +104,9 @@ def _fetch_params(paths: Sequence[Path], params: Path, root: Path) -> fetch.Para
     }
     if "manifest" not in kinds and section.local.patients is not None:
         places["patients"] = str(root / section.local.patients)
-    return section.model_copy(update={"source": "local", "local": fetch.LocalParams(**places), "external": {}})
+    return section.model_copy(
+        update={"source": "local", "local": check_values(places, fetch.LocalParams, "check"), "external": {}}
+    )
 
 
 def _kind(path: Path) -> str:

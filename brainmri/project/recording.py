@@ -4,7 +4,7 @@ from pathlib import Path, PurePath
 
 import pandas as pd
 
-from brainmri.core.errors import ArtifactError
+from brainmri.core.errors import ArtifactError, without_secrets
 from brainmri.core.files import read_json, write_json, write_table
 from brainmri.core.git import git
 from brainmri.core.index import MAYBE, Kinds, read_table
@@ -48,7 +48,7 @@ def record(root: Path, name: str, command: str, out: Path) -> None:
         out,
         {
             "name": name,
-            "command": command,
+            "command": without_secrets(command),
             "preset": presets.of_run(root, params),
             "commit": git(root, "rev-parse", "HEAD"),
             TOLD: {key: metrics["data"]["patients"]["test"][key] for key in TEST_PATIENTS},
@@ -77,7 +77,10 @@ def record_pooled(root: Path, pooled: Path, name: str, command: str, out: Path) 
             f"{pooled / 'scores.json'}: the folds should be run with the code of one commit, received none; run all "
             "folds anew at one commit and pool them"
         )
-    write_json(out, {"name": name, "command": command, "preset": presets.of_run(root, found["params"]), **found})
+    write_json(
+        out,
+        {"name": name, "command": without_secrets(command), "preset": presets.of_run(root, found["params"]), **found},
+    )
     write_table(out.parent / OUT_OF_FOLD / out.with_suffix(".csv").name, out_of_fold(pooled))
 
 

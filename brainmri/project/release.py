@@ -16,7 +16,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from brainmri.core.errors import ArtifactError, InputError
-from brainmri.core.files import read_json, read_record
+from brainmri.core.files import read_json, read_record, write_bytes
 from brainmri.core.git import git
 from brainmri.core.labels import NOT_CLINICAL
 from brainmri.core.params import read_yaml
@@ -59,10 +59,7 @@ def write(root: Path, out: Path) -> str:
     sums = "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in sorted(members.items()))
     data = _zipped(members | {SUMS: sums.encode()})
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        partial = out.with_name(f".{out.name}.partial")
-        partial.write_bytes(data)
-        partial.replace(out)
+        write_bytes(out, data)
     except OSError as error:
         raise InputError(f"{out}: cannot be written: {error.strerror or error}; name another with --out") from None
     return hashlib.sha256(data).hexdigest()

@@ -104,12 +104,17 @@ def run(clone: Path) -> None:
     """Run the whole pipeline in a clone: its own code, this interpreter, nothing from any cache."""
     (clone / "dvc.lock").unlink(missing_ok=True)
     (clone / ".dvc/config.local").write_text("[cache]\n    dir = cache\n")  # whatever cache the project shares
+    command = [sys.executable, "-m", "dvc", "repro"]
+    if subprocess.run(command, cwd=clone, env=environment(clone), check=False).returncode:
+        raise InputError(f"{clone}: the pipeline should run in a clean clone, received the error above")
+
+
+def environment(clone: Path) -> dict[str, str]:
+    """Return the variables for DVC in a clone: its own code, this interpreter, no settings of this user or machine."""
     nowhere = {name: str(clone / ".dvc/tmp/no-settings") for name in ("DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR")}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     site = {"DVC_SITE_CACHE_DIR": str(clone / ".dvc/tmp/site")}
-    env = {**os.environ, **nowhere, **site, "PATH": path, "PYTHONPATH": str(clone), "DVC_NO_ANALYTICS": "1"}
-    if subprocess.run([sys.executable, "-m", "dvc", "repro"], cwd=clone, env=env, check=False).returncode:
-        raise InputError(f"{clone}: the pipeline should run in a clean clone, received the error above")
+    return {**os.environ, **nowhere, **site, "PATH": path, "PYTHONPATH": str(clone), "DVC_NO_ANALYTICS": "1"}
 
 
 def differences(first: Path, second: Path) -> list[str]:

@@ -6,7 +6,6 @@ training that nobody has pushed.
 """
 
 import logging
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,7 +21,7 @@ from dvc.repo.reproduce import get_active_graph, plan_repro
 from dvc.stage.cache import RunCacheNotFoundError
 from dvc_data.hashfile.db import HashFileDB
 
-from brainmri.core.errors import BrainMRIError, InputError
+from brainmri.core.errors import BrainMRIError, InputError, without_secrets
 
 
 def check(root: Path, name: str | None = None) -> str:
@@ -222,8 +221,7 @@ def _opened(root: Path, name: str | None) -> Iterator[tuple[Repo, Remote]]:
 
 
 def _called(remote: Remote) -> str:
-    place = re.sub(r"//[^/@]*@", "//", remote.fs.unstrip_protocol(remote.path))  # no password
-    return f"remote `{remote.name}` ({place})"
+    return f"remote `{remote.name}` ({without_secrets(remote.fs.unstrip_protocol(remote.path))})"
 
 
 class _Failures(logging.Handler):

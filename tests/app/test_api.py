@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import io
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
 from dataclasses import replace
 
 import cv2
@@ -29,6 +31,7 @@ except ImportError:
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 AFFINE = np.diag([-2.0, -3, 5, 1])
+HERE = "http://127.0.0.1"
 
 
 def png(seed=1, label="glioma"):
@@ -53,7 +56,7 @@ def client(root):
 
     before = os.environ.get("BRAINMRI_ROOT")
     os.environ["BRAINMRI_ROOT"] = str(root)
-    with TestClient(api) as client:
+    with TestClient(api, base_url=HERE) as client:
         for _ in range(600):
             if client.get("/ready").is_success:
                 break
@@ -146,7 +149,7 @@ def test_a_defect_of_ours_is_no_traceback(client, monkeypatch):
     from app import api
 
     monkeypatch.setattr(api, "answer", lambda *_: 1 / 0)
-    quiet = TestClient(api.api, raise_server_exceptions=False)
+    quiet = TestClient(api.api, base_url=HERE, raise_server_exceptions=False)
     given = sent(quiet, "a.png", png())
     assert given.status_code == 500
     assert "nobody foresaw" in given.json()["detail"]
@@ -309,11 +312,89 @@ def test_who_sends_too_slowly_is_told(client, monkeypatch):
     async def reads(scope, receive, send):
         await receive()
 
-    shedding = Shedding(reads, 1, 10, 0.01)
+    shedding = Shedding(reads, 1, 10, 0.01, 60)
     with pytest.raises(Exception, match="nothing was received") as found:
         asyncio.run(shedding({"type": "http", "method": "POST", "headers": []}, silent, None))
     assert found.value.status_code == 408
     assert shedding.pending == 0
+
+
+def test_who_sends_a_byte_now_and_then_is_told_and_who_waits_for_the_answer_is_not():
+    from app.shedding import Shedding
+
+    async def drop():
+        await asyncio.sleep(0.02)
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+    async def last():
+        return {"type": "http.request", "body": b"x", "more_body": False}
+
+    async def reads(scope, receive, send):
+        while (await receive())["more_body"]:
+            pass
+        assert asyncio.get_running_loop().time()
+        await asyncio.sleep(0.2)  # the work, longer than the whole request may take
+        await receive()
+
+    shedding = Shedding(reads, 1, 1000, 10, 0.1)
+    scope = {"type": "http", "method": "POST", "headers": []}
+    with pytest.raises(Exception, match="should be sent within 0 s, received a part of it") as found:
+        asyncio.run(shedding(scope, drop, None))
+    assert found.value.status_code == 408
+    asyncio.run(shedding(scope, last, None))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:8000", "LOCALHOST:1", "[::1]:8000", "[::1]"])
+def test_the_api_goes_by_the_names_of_this_machine(client, host):
+    assert client.get("/health", headers={"host": host}).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example:8000", "localhost@evil.example", "", ":8000"])
+def test_a_page_that_gives_itself_this_machines_address_reads_nothing(client, host):
+    for given in (
+        client.get("/ready", headers={"host": host}),
+        client.post("/predict", files={"file": ("a.png", png())}, headers={"host": host}),
+    ):
+        assert given.status_code == 421
+        assert "should be for one of 127.0.0.1, [::1], localhost, received another Host" in given.json()["detail"]
+        assert "evil" not in given.text
+
+
+def test_the_names_of_a_proxy_are_told_by_whoever_runs_it(monkeypatch):
+    from app import hosts
+
+    monkeypatch.setenv("BRAINMRI_HOSTS", "scans.example, Other.example")
+    assert hosts.known() == {"scans.example", "other.example"}
+
+
+OPENED: list[str] | None = None
+
+
+def _note(event, given):
+    # Opened to write: a mode with one of these letters, or flags that are not those of reading alone.
+    if OPENED is not None and event == "open":
+        name, mode, flags = given
+        if set(mode or "") & set("wax+") or (flags or 0) & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+            OPENED.append(str(name))
+
+
+def test_no_name_from_a_client_becomes_a_path(client, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    place = io.BytesIO()
+    with zipfile.ZipFile(place, "w") as archive:
+        archive.writestr("../../evil.png", png())
+    sys.addaudithook(_note)
+    monkeypatch.setattr(sys.modules[__name__], "OPENED", opened := [])
+    evil = str(tmp_path.parent / "evil")
+    for name, data in (
+        ("../../evil.png", png()), (f"{evil}.png", png()), ("../evil.zip", place.getvalue()), ("evil\0.png", png()),
+        (f"{evil}.nii", nifti_bytes(np.zeros((4, 4, 4), np.int16), AFFINE)), ("~/evil.dcm", b"\0" * 128 + b"DICM"),
+    ):  # fmt: skip
+        assert sent(client, name, data).status_code in (200, 400, 422), name
+    written = [name for name in opened if not name.isdigit() and not name.startswith(("/dev/", "/proc/"))]
+    assert [name for name in written if not name.startswith(str(tmp_path))] == []
+    assert [name for name in written if "evil" in name] == []
+    assert not list(tmp_path.parent.glob("evil*"))
 
 
 def middleware(client):

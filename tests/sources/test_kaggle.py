@@ -104,6 +104,26 @@ def test_a_dataset_is_downloaded_once(server, capfd):
     assert capfd.readouterr().out == ""
 
 
+@pytest.mark.parametrize("told", ["environment", "file"])
+@pytest.mark.parametrize("status", [200, 401, 403, 404, 500])
+def test_the_key_of_an_account_is_never_shown_and_not_stored(
+    server, tmp_path, monkeypatch, capfd, caplog, told, status
+):
+    if told == "environment":
+        monkeypatch.setenv("KAGGLE_USERNAME", "me")
+        monkeypatch.setenv("KAGGLE_KEY", "hunter2")
+    else:
+        (tmp_path / "none").mkdir()
+        (tmp_path / "none/kaggle.json").write_text('{"username": "me", "key": "hunter2"}')
+    server.status, server.sent_at_most = status, 2_500_000
+    with pytest.raises(InputError, match="somebody/some-set/versions/3: ") as error:
+        kaggle.download(HANDLE)
+    said = "".join([str(error.value), *capfd.readouterr(), caplog.text, *server.asked])
+    assert "hunter2" not in said
+    files = [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+    assert not [path for path in files if b"hunter2" in path.read_bytes()]
+
+
 def test_a_broken_download_is_one_sentence_and_continues_where_it_stopped(server):
     server.sent_at_most = 2_500_000
     with pytest.raises(InputError, match=r"broke off .* run again \(what has arrived is kept"):
