@@ -31,7 +31,6 @@ from app.trained import trained
 from brainmri.core.errors import ArtifactError, BrainMRIError
 from brainmri.core.labels import NOT_CLINICAL
 from brainmri.prediction.answer import Answer, answer, as_dict
-from brainmri.prediction.inputs import read_one
 from brainmri.prediction.volume_masks import mask_bytes
 from brainmri.segmentation.methods import AUTO, NONE, choices, usable, without_outline
 
@@ -201,9 +200,7 @@ async def mask(file: Scan, method: Way = AUTO, gate: Gate = True) -> Response:
 def _answered(name: str | None, data: bytes, method: str, gate: bool) -> Answer:
     name = name or "scan"
     limits.require_small_file(name, data)
-    scan = read_one((name, data))
-    limits.require_small_scan(scan)
-    return answer(scan, trained(), method, gate)
+    return answer((name, data), trained(), method, gate)
 
 
 def _mask(found: Answer, method: str) -> Response:

@@ -146,7 +146,8 @@ def _evidence_for(found: Answer, name: str) -> str | None:
 
 
 def _verdict(found: Answer, models: Models) -> None:
-    st.header(found.label)
+    # Who looks at the heading alone should not take a guess for an answer.
+    st.header(plain(f"not sure, perhaps {found.label}" if found.abstain else found.label))
     least = models.classifier.abstain_below
     if max(found.probabilities.values()) < least:
         rule = f"below {least:.3f} an answer is not to be relied on" if least <= 1 else "this model abstains from all"

@@ -16,9 +16,9 @@ import numpy as np
 import pandas as pd
 
 from brainmri.core.errors import InputError, exit_on_error
-from brainmri.core.files import new_directory, read_json, write_json, write_table
+from brainmri.core.files import new_directory, write_json, write_table
 from brainmri.core.index import Split, read_split
-from brainmri.core.manifest import EXTERNAL
+from brainmri.core.manifest import EXTERNAL, external_counts
 from brainmri.core.params import load
 from brainmri.models.classifier import Classifier, class_probabilities, load_repeats, looked_at
 from brainmri.models.model_files import require_same_images
@@ -59,7 +59,7 @@ def run(params: Params, model: Path, test: Path, external: Path, out: Path) -> N
         if len(pointed):
             found["pointing"] = pointing.score(pointed, params.seed, params.bootstrap)
         if elsewhere:
-            found["external"] = score_external(elsewhere, read_json(external / "counts.json"), first, params)
+            found["external"] = score_external(elsewhere, external_counts(external), first, params)
             write_table(folder / "external.csv", pd.concat([own.assign(set=name) for name, own in elsewhere.items()]))
         write_table(folder / "predictions.csv", table)
         write_table(folder / "pointing.csv", pointed)
@@ -108,7 +108,7 @@ def predict_external(classifier: Classifier, folder: Path) -> dict[str, pd.DataF
     of_set = split.index["set"].to_numpy(str)
     rows = {
         name: np.flatnonzero(known & (of_set == EXTERNAL + name))
-        for name, counts in read_json(folder / "counts.json").items()
+        for name, counts in external_counts(folder).items()
         if counts["labelled"]
     }
     return {name: predicted(classifier, split, own) for name, own in rows.items()}

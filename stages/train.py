@@ -19,9 +19,9 @@ import numpy as np
 import pandas as pd
 
 from brainmri.core.errors import ArtifactError, InputError, exit_on_error
-from brainmri.core.files import new_directory, open_array, read_json, write_json, write_table
-from brainmri.core.index import Split, read_index, read_split
-from brainmri.core.params import check, load
+from brainmri.core.files import new_directory, open_array, read_record, write_json, write_table
+from brainmri.core.index import Split, read_split, read_table
+from brainmri.core.params import load
 from brainmri.core.quiet_keras import keras
 from brainmri.models import classifier_networks, training
 from brainmri.models.classifier import (
@@ -39,8 +39,9 @@ from brainmri.models.classifier import (
 from brainmri.models.classifier_batches import ImageBatches, targets
 from brainmri.models.classifier_params import ClassifierParams
 from brainmri.models.model_files import save_model
-from brainmri.preprocessing.augmentation import VariationParams
+from brainmri.preprocessing.augmentation import VARIANTS, VariationParams
 from brainmri.preprocessing.columns import Encoding, encode, fit_encoding, width
+from brainmri.preprocessing.images import MadeWith
 from brainmri.reporting import live
 from brainmri.scoring.calibration import calibrate, unlike_threshold
 
@@ -51,8 +52,7 @@ class Params(ClassifierParams):
 
 def run(params: Params, train: Path, val: Path, augmented: Path, out: Path, resume_root: Path) -> None:
     """Train a classifier on the folders `train` and `augmented`, choose and calibrate on `val`, write it to `out`."""
-    made_with = read_json(train / "preprocess.json")
-    classes: list[str] = made_with["classes"]
+    classes = read_record(train / "preprocess.json", MadeWith).classes
     learning, validation = read_split(train), read_split(val)
     encoding = fit_encoding(learning.index[learning.index["label"] != ""], params.metadata)
     data = [folder / name for folder in (train, val) for name in ("images.npy", "index.csv")]
@@ -140,15 +140,15 @@ def training_batches(
     """Return the labelled training images, varied anew each epoch or with their stored variants behind them."""
     labelled = np.flatnonzero(split.index["label"] != "")
     if params.variants == "fresh":
-        path = augmented / "fresh/ranges.json"
-        ranges = check(read_json(path), VariationParams, str(path))
+        ranges = read_record(augmented / "fresh/ranges.json", VariationParams)
         return _batches([split.images], labelled, split.index.iloc[labelled], classes, encoding, params, seed, ranges)
     stored = augmented / "stored"
-    variants, table = open_array(stored / "images.npy"), read_index(stored)
-    if len(table) != len(variants) or variants.shape[1:] != split.images.shape[1:]:
+    table = read_table(stored / "index.csv", VARIANTS)
+    variants = open_array(stored / "images.npy", (len(table), *split.images.shape[1:]))
+    if len(table) and not table["row"].between(0, len(split.images) - 1).all():
         raise ArtifactError(
-            f"{stored}: variants should fit their table and the training images {split.images.shape[1:]}, "
-            f"received {len(table)} rows and an array of {variants.shape}; run `dvc repro augment`"
+            f"{stored / 'index.csv'}: each row should be of one of the {len(split.images)} training images, received "
+            f"{table['row'].min()} to {table['row'].max()}; run `dvc repro augment`"
         )
     rows = np.concatenate([labelled, len(split.images) + np.arange(len(variants))])
     table = split.index.iloc[np.concatenate([labelled, table["row"].to_numpy(int)])]

@@ -13,12 +13,13 @@ import numpy as np
 import pandas as pd
 
 from brainmri.core.errors import ArtifactError
-from brainmri.core.files import read_json
+from brainmri.core.files import read_json, read_record
 from brainmri.core.missing import missing
 from brainmri.core.quiet_keras import keras
 from brainmri.models.model_files import load_model
-from brainmri.preprocessing.columns import Encoding, encode
-from brainmri.scoring.calibration import with_temperature
+from brainmri.preprocessing.columns import ENCODED, Encoding, encode, width
+from brainmri.preprocessing.images import MadeWith
+from brainmri.scoring.calibration import Calibration, with_temperature
 
 BATCH = 64  # images at once; fixed, because the last bits of a product depend on it
 LIKENESS = "likeness.npz"
@@ -70,23 +71,28 @@ def load_classifier(folder: Path) -> Classifier:
 
 def load_repeats(folder: Path) -> list[Classifier]:
     """Load the classifier of each seed that `train.repeats` asked for; the first is that of `load_classifier`."""
-    return [
-        _load(folder, part)
-        for part in (folder, *sorted((folder / "repeats").glob("*"), key=lambda part: int(part.name)))
-    ]
+    parts = sorted(
+        (part for part in (folder / "repeats").glob("*") if part.name.isdecimal()), key=lambda part: int(part.name)
+    )
+    return [_load(folder, part) for part in (folder, *parts)]
 
 
 def _load(folder: Path, part: Path) -> Classifier:
-    made_with, calibration = read_json(folder / "preprocess.json"), read_json(part / "calibration.json")
-    columns: Encoding = read_json(folder / "metadata.json")
-    model = load_model(part / "model.keras")
+    made_with = read_record(folder / "preprocess.json", MadeWith)
+    calibration = read_record(part / "calibration.json", Calibration)
+    columns: Encoding = read_json(folder / "metadata.json", ENCODED)
+    beside = [(width(columns),)] if columns else []
+    takes = [made_with.params.shape(), *beside]
+    model, above = load_model(part / "model.keras", takes, (len(made_with.classes),)), calibration.unlike_above
     return Classifier(
         model,
-        made_with["classes"],
-        made_with["params"],
+        made_with.classes,
+        made_with.params.model_dump(),
         columns,
-        *(calibration[name] for name in ("mirror", "temperature", "abstain_below")),
-        *(_measure(calibration["unlike_above"], part / LIKENESS, model) if "unlike_above" in calibration else ()),
+        calibration.mirror,
+        calibration.temperature,
+        calibration.abstain_below,
+        *(() if above is None else _measure(above, part / LIKENESS, model)),
     )
 
 

@@ -4,12 +4,14 @@ The confidence of an answer is its largest probability. Temperature and threshol
 they are worth is measured on the test images by `evaluate`.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 
+from brainmri.core.params import Record
 from brainmri.scoring.probabilities import ratio, require_probabilities, surprise
 
 # Beyond these a temperature tells of too few images, not of the network.
@@ -18,6 +20,15 @@ COLDEST, HOTTEST = 0.1, 10.0
 ABSTAIN_ALWAYS = 1.01
 # Of equal width, for the expected calibration error.
 BINS = 15
+
+
+class Calibration(Record):
+    """The `calibration.json` of a classifier; beside these it tells what they did on validation images."""
+
+    mirror: bool  # whether the answer is the mean of those to an image and to its mirror image
+    temperature: Annotated[float, Field(ge=COLDEST, le=HOTTEST)]
+    abstain_below: Annotated[float, Field(ge=0, le=ABSTAIN_ALWAYS)]
+    unlike_above: Annotated[float, Field(ge=0)] | None = None  # None in folders of before there was this measure
 
 
 def calibrate(true: np.ndarray, probabilities: np.ndarray, risk: float) -> dict[str, Any]:

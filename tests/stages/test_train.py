@@ -327,5 +327,5 @@ def test_variants_that_do_not_fit_are_refused(processed, augmented, tmp_path):
     broken = tmp_path / "augmented"
     shutil.copytree(augmented, broken)
     np.save(broken / "stored/images.npy", np.zeros((2, 32, 32, 3), np.uint8))
-    with pytest.raises(ArtifactError, match=r"variants should fit their table.*received \d+ rows and an array of \(2,"):
+    with pytest.raises(ArtifactError, match=r"images\.npy: should be of \d+ x 32 x 32 x 3 uint8, received \(2,"):
         run(processed, broken, tmp_path, variants="stored")
