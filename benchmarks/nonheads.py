@@ -143,7 +143,7 @@ KINDS: dict[str, Draw] = {
 
 
 def drawn(each: int, seed: int = 0) -> dict[str, list[np.ndarray]]:
-    """Return so many pictures, (256, 256) or (256, 256, 3) uint8, of each kind."""
+    """Return so many pictures, (H, W) or (H, W, 3) uint8 of 250 to 256 px a side, of each kind."""
     return {
         name: [draw(np.random.default_rng([seed, at, number])) for number in range(each)]
         for at, (name, draw) in enumerate(KINDS.items())

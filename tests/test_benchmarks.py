@@ -61,7 +61,7 @@ def test_pictures_without_a_head_are_drawn_alike_each_time_and_counted(classifie
     drawn, again = (nonheads.drawn(2) for _ in range(2))
     for name, (one, other) in drawn.items():
         np.testing.assert_array_equal(one, again[name][0])
-        assert one.shape[:2] == (256, 256)
+        assert 250 <= min(one.shape[:2]) <= max(one.shape[:2]) <= 256
         assert (one != other).any() if one.shape == other.shape else True
     old = unlike.dataclasses.replace(load_classifier(classifier), likeness=None)
     lines = unlike.run(unlike.measured(old, processed), processed, None, 1).splitlines()
