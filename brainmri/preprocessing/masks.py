@@ -18,6 +18,7 @@ from brainmri.core import kinds
 from brainmri.core.errors import InputError
 from brainmri.core.labels import NO_TUMOUR
 from brainmri.preprocessing.decoding import decode
+from brainmri.preprocessing.images import ImageParams, mask_to_square
 
 LABELS = 16  # a file with more values has soft edges, or is no mask
 _SAY = "save it as PNG with 0 outside and 255 inside the tumour"
@@ -56,6 +57,49 @@ def read_mask(data: bytes) -> Mask:
             f"inverted; {_SAY}"
         )
     return Mask(tumour, values, apart and count > 2)
+
+
+def on_square(
+    data: bytes, shape: tuple[int, int], inside: np.ndarray, params: ImageParams
+) -> tuple[np.ndarray, dict[str, object]]:
+    """Return the mask in a file on the square grid, (S, S) bool, and what is to be known of it, see `FACTS`.
+
+    Parameters
+    ----------
+    data : bytes
+        The mask's file.
+    shape : tuple of int
+        H, W of the image.
+    inside : ndarray, shape (S, S), bool
+        The head.
+    params : ImageParams
+
+    Raises
+    ------
+    InputError
+        As `read_mask`, and if the mask has another size than the image.
+    """
+    found = read_mask(data)
+    if found.tumour.shape != shape:
+        raise InputError(f"mask should have the image's size {shape}, received {found.tumour.shape}")
+    square = mask_to_square(found.tumour, params.size, params.fit)
+    hull = _hull(inside)
+    facts: dict[str, object] = {
+        "values": found.values,
+        "labels": found.labels,
+        "empty": not found.tumour.any(),
+        "most_of_head": bool((square & inside).sum() > inside.sum() / 2),
+        "outside_head": bool(hull.any() and (square & hull).sum() < square.sum() / 2),
+    }
+    return square, facts
+
+
+def _hull(inside: np.ndarray) -> np.ndarray:
+    """Return the convex hull of the head, bool: what is dark around a tumour at the base of the skull belongs to it."""
+    filled = np.zeros(inside.shape, np.uint8)
+    if inside.any():
+        cv2.fillConvexPoly(filled, cv2.convexHull(np.argwhere(inside)[:, ::-1].astype(np.int32)), 1)
+    return filled.view(bool)
 
 
 def _is_lossy(data: bytes) -> bool:

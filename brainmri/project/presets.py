@@ -1,7 +1,7 @@
 """Presets: named sets of params in `presets/<name>.yaml`, which hold what differs from params.yaml and nothing else.
 
-The files that `fetch.local` names stand in a preset without their folder, which is everyone's own and is given when the
-preset is used. Params are written `section.key` here, as after `-S`.
+The files that `fetch.local` and `fetch.external` name stand in a preset without their folder, which is everyone's own
+and is given when the preset is used. Params are written `section.key` here, as after `-S`.
 """
 
 import difflib
@@ -16,16 +16,16 @@ from brainmri.comparison.param_values import flat, merged, with_values
 from brainmri.core.errors import InputError, ParamsError
 from brainmri.core.files import write_text
 from brainmri.core.git import git
-from brainmri.core.params import Section, check, parse_yaml, read_yaml
+from brainmri.core.params import Section, check, parse_yaml, read_sections, sections
 
-FILES = ("fetch", "local")  # where the keys stand whose values are places of the user's own
+FILES, EXTERNAL = "fetch.local", "fetch.external"  # where the keys stand whose values are places of the user's own
 FOLD, FOLDS, SPLIT = "preprocess.fold", "preprocess.folds", "preprocess.split"
 
 
 def names(root: Path) -> dict[str, str]:
     """Return the presets there are, each with the first line of its comment."""
     paths = sorted((root / "presets").glob("*.yaml"))
-    return {path.stem: path.read_text().partition("\n")[0].removeprefix("# ") for path in paths}
+    return {path.stem: path.read_text(errors="replace").partition("\n")[0].removeprefix("# ") for path in paths}
 
 
 def settings(
@@ -93,10 +93,7 @@ def read(root: Path, name: str) -> dict[str, Any]:
             + (f"; did you mean {near[0]}?" if near else "")
         )
     path = root / "presets" / f"{name}.yaml"
-    content = read_yaml(path)
-    if not isinstance(content, dict):
-        raise ParamsError(f"{path}: should hold sections of params.yaml, received {content!r}")
-    return flat(content)
+    return flat(read_sections(path))
 
 
 def apply(root: Path, name: str, data: Path | None, more: Sequence[str], models: Mapping[str, type[Section]]) -> None:
@@ -108,9 +105,9 @@ def apply(root: Path, name: str, data: Path | None, more: Sequence[str], models:
         If params.yaml has changes that the preset does not make: they would get lost, or mix with it.
     """
     committed = git(root, "show", "HEAD:./params.yaml") + "\n"
-    base = parse_yaml(committed)
+    base = _committed(committed, "HEAD")
     wanted = settings(root, base, name, data, more, models)
-    before, now = flat(base), flat(read_yaml(root / "params.yaml"))
+    before, now = flat(base), flat(read_sections(root / "params.yaml"))
     others = sorted(key for key in {*before, *now} - set(wanted) if before.get(key) != now.get(key))
     if others:
         raise InputError(
@@ -121,7 +118,7 @@ def apply(root: Path, name: str, data: Path | None, more: Sequence[str], models:
 
 
 def as_text(wanted: Mapping[str, Any]) -> dict[str, str]:
-    """Return values by param as `dvc exp run -S` takes them.
+    """Return values by param as `dvc exp run -S` takes them: behind a `+` where params.yaml has the param not yet.
 
     Raises
     ------
@@ -132,7 +129,7 @@ def as_text(wanted: Mapping[str, Any]) -> dict[str, str]:
     for key, text in said.items():
         if value_of(key, text) != wanted[key]:
             raise ParamsError(f"{key}: should be a value that `dvc exp run -S` can be given, received {wanted[key]!r}")
-    return said
+    return {f"+{key}" if _is_external(key) else key: text for key, text in said.items()}
 
 
 def run(
@@ -152,7 +149,7 @@ def run(
         Before anything runs, if the preset or the state of the repository will not do.
     """
     head = experiments.require_committed(root, "run")
-    base = read_yaml(root / "params.yaml")
+    base = read_sections(root / "params.yaml")
     wanted = settings(root, base, name, data, more, models)
     parts = folds(base, wanted) if by_fold else [wanted]
     return experiments.run_each(root, head, [_experiment(name, head, part, by_fold) for part in parts], logs)
@@ -186,12 +183,17 @@ def of_run(root: Path, params: Mapping[str, Any]) -> str | None:
     # After `dvc exp branch` the commit has the preset's params itself, and its parent those that it changed.
     for commit in ("HEAD", "HEAD~1"):
         try:
-            base = parse_yaml(git(root, "show", f"{commit}:./params.yaml"))
+            base = _committed(git(root, "show", f"{commit}:./params.yaml"), commit)
         except InputError:
             return None
         if _comparable(base) != _comparable(params):
             return next((name for name in names(root) if _is(root, base, name, params)), None)
     return None
+
+
+def _committed(text: str, commit: str) -> dict[str, Any]:
+    where = f"params.yaml of {commit}"
+    return sections(parse_yaml(text, where), where)
 
 
 def _is(root: Path, base: Mapping[str, Any], name: str, params: Mapping[str, Any]) -> bool:
@@ -207,7 +209,11 @@ def _comparable(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_file(key: str) -> bool:
-    return tuple(key.split(".")[:-1]) == FILES
+    return key.rpartition(".")[0] in (FILES, EXTERNAL)
+
+
+def _is_external(key: str) -> bool:
+    return key.rpartition(".")[0] == EXTERNAL
 
 
 def _in_folder(wanted: Mapping[str, Any], data: Path | None) -> tuple[dict[str, Any], list[str]]:
@@ -239,7 +245,7 @@ def _key_problems(wanted: Mapping[str, Any], base: Mapping[str, Any], where: str
     found = []
     known = flat(base)
     for key in wanted:
-        if key in known:
+        if key in known or _is_external(key):  # whose names are the user's own
             continue
         near = difflib.get_close_matches(key, known, n=1)
         parts = f"{key} is a section; name params of it" if any(one.startswith(f"{key}.") for one in known) else ""

@@ -9,12 +9,12 @@ import yaml
 from revision_files import commit, sh, write
 from tiny_project import ROOT
 
+from brainmri.commands.arguments import models as every_model
 from brainmri.comparison.experiments import require_committed
 from brainmri.comparison.param_values import flat, merged
 from brainmri.core.errors import InputError, ParamsError
 from brainmri.core.params import Section, read_yaml
 from brainmri.project import presets
-from brainmri.project.cli import models as every_model
 
 PARAMS = """\
 # Every choice.
@@ -22,6 +22,7 @@ fetch:
   local:              # yours
     classes: null
     masks: null
+  external: {}        # further sets
 preprocess:
   split: source       # or patient
   folds: 3
@@ -46,6 +47,7 @@ class Fetch(Section):
     """A section with places of the user's own."""
 
     local: dict[str, str | None]
+    external: dict[str, str]
 
 
 class Preprocess(Section):
@@ -207,7 +209,7 @@ def test_every_preset_keeps_the_rules_and_says_what_it_is(name, tmp_path):
     text = (ROOT / f"presets/{name}.yaml").read_text()
     wanted = presets.read(ROOT, name)
     for key, value in wanted.items():
-        if key.startswith("fetch.local."):
+        if presets._is_file(key):
             (tmp_path / value).touch()
     checked = presets.settings(ROOT, read_yaml(ROOT / "params.yaml"), name, tmp_path, [], every_model())
     assert list(checked) == list(wanted)
@@ -283,3 +285,20 @@ def test_the_folds_of_a_preset_run_as_experiments_and_the_failed_one_runs_again(
     (single,) = run(by_fold=False)
     assert single.startswith("best-")
     assert single not in again
+
+
+def test_sets_from_elsewhere_stand_in_the_same_folder(project, tmp_path):
+    write(project, "presets/away.yaml", "fetch:\n  external:\n    other: set.zip\n")
+    commit(project, "away")
+    place = str(tmp_path / "sets/set.zip")
+    base = read_yaml(project / "params.yaml")
+    wanted = presets.settings(project, base, "away", tmp_path / "sets", [], MODELS)
+    assert wanted == {"fetch.external.other": place}
+    # As a key that params.yaml has not, DVC wants it behind a plus.
+    assert presets.as_text(wanted) == {"+fetch.external.other": f"'{place}'"}
+    presets.apply(project, "away", tmp_path / "sets", [], MODELS)
+    params = read_yaml(project / "params.yaml")
+    assert params["fetch"]["external"] == {"other": place}
+    assert presets.of_run(project, params) == "away"
+    with pytest.raises(ParamsError, match=r"fetch\.external\.other should be in the folder"):
+        presets.settings(project, base, "away", tmp_path, [], MODELS)
