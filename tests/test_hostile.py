@@ -63,19 +63,23 @@ after reading, and after the square grid.
 | DICOM 8192 x 8192: inverted int16; RGB; palette | 1282; 898; 962 | 1282; 898; 962 |
 | zip whose member has 256 MiB | 515 | - |
 
+`brainmri predict` of that PNG in colours, outlined by the U-Net, took 621 MiB more than the program with its models.
+
 ## Fuzzing
 
 `make fuzz SECONDS=60` changes whole files of each kind at random (pictures, masks, DICOM, NIfTI, archives, manifests,
 `params.yaml`), for so many seconds of the processor a kind, and reads them: only our own errors may leave, in one line,
-within 10 seconds and a bounded memory. `tests/fuzz/` says what is changed and how. With `pip install atheris`, which is
-no dependency, `PYTHONPATH=tests python -m fuzz led 60 pictures` lets atheris choose the changes by the code that they
-reach.
+within 10 seconds and a bounded memory. `tests/fuzz/` says what is changed and how.
 {fuzzed}
 
 """
 
 
-FUZZED = """@@@"""
+FUZZED = """\
+How long this was done before the page was written, on a busy machine: NIfTI 43 seconds (1,179 files), masks 3 (7,090 files),
+archives 3 (4,432), manifests 3 (5,302), DICOM 3 (321); pictures for seconds, and `params.yaml` not to an end. Found and
+mended: a TIFF of 7 bytes, a NIfTI file shorter than its header, and one with a spacing of 1e-310 mm left by errors that were
+not ours."""
 
 
 def page() -> str:

@@ -1,7 +1,6 @@
 """Fuzz the reading of outside files: `PYTHONPATH=tests python -m fuzz SECONDS [TARGET...]`, or `make fuzz SECONDS=60`.
 
-With `led` before them atheris (`pip install atheris`; it is no dependency) chooses the changes by which code they
-reach; without, they are drawn at random. What breaks the rule, takes over 10 seconds, or more memory than the bound,
+Changes are drawn at random. What breaks the rule, takes over 10 seconds, or more memory than the bound,
 is written to `fuzz-<target>-<digits>` in the working folder, with its reason on standard error.
 """
 
@@ -76,35 +75,14 @@ def tried(name: str, read: Read, data: bytes) -> bool:
     return not reason
 
 
-def led(name: str, read: Read, seeds: list[bytes], seconds: float) -> None:
-    """Let atheris choose the changes; it ends the process."""
-    import tempfile
-
-    import atheris
-
-    atheris.instrument_all()
-    with tempfile.TemporaryDirectory() as folder:
-        for at, seed in enumerate(seeds):
-            Path(folder, str(at)).write_bytes(seed)
-        atheris.Setup(
-            [sys.argv[0], f"-max_total_time={seconds:.0f}", "-rss_limit_mb=4096", "-timeout=30", folder],
-            lambda data: tried(name, read, data),
-        )
-        atheris.Fuzz()
-
-
 def main() -> None:
-    """Read the command line: seconds, and targets; `led` first lets atheris lead, of one target."""
-    words = sys.argv[1:]
-    with_atheris = words[:1] == ["led"]
-    seconds, *names = words[with_atheris:]
+    """Read the command line: seconds, and targets, all without any."""
+    seconds, *names = sys.argv[1:]
     faulthandler.enable()
-    resource.setrlimit(resource.RLIMIT_AS, (LIMIT_BYTES + 2**31,) * 2) if not with_atheris else None
+    resource.setrlimit(resource.RLIMIT_AS, (LIMIT_BYTES + 2**31,) * 2)  # libraries map 2 GiB
     broken = 0
     for name in names or TARGETS:
         read, seeds = TARGETS[name]
-        if with_atheris:
-            led(name, read, seeds, float(seconds))
         outcomes = [tried(name, read, data) for data in drawn(seeds, float(seconds))]
         broken += outcomes.count(False)
         print(f"{name}: {len(outcomes)} tried in {seconds} s, {outcomes.count(False)} broke the rule", flush=True)

@@ -206,7 +206,7 @@ ROWS = [
         ),
     ),
     Row(
-        "tar.xz that unpacks to a thousand times its size, and over 1 GiB",
+        "tar.xz that unpacks to thousands of times its size (tried with 262,144 bytes for 1 GiB)",
         saved("set.txz", bomb),
         less,
         Refused(
