@@ -17,18 +17,20 @@ import pandas as pd
 from tqdm import tqdm
 
 from brainmri.core.errors import exit_on_error
-from brainmri.core.files import create_array, new_directory, read_json, write_json, write_table
+from brainmri.core.files import create_array, new_directory, read_record, write_json, write_table
 from brainmri.core.index import Split, read_split
 from brainmri.core.labels import NO_TUMOUR
-from brainmri.core.manifest import EXTERNAL
+from brainmri.core.manifest import EXTERNAL, external_counts
 from brainmri.core.params import load
 from brainmri.models.classifier import Classifier, class_probabilities, load_classifier
 from brainmri.models.model_files import require_same_images
-from brainmri.models.unet import Unet
+from brainmri.models.unet import Unet, why_no_unet
 from brainmri.parallel.pieces import each_piece
+from brainmri.preprocessing.images import MadeWith
 from brainmri.preprocessing.native import native_truths
 from brainmri.reporting import galleries
-from brainmri.scoring.mask_scores import COLUMNS, method_scores, score_rows
+from brainmri.scoring.mask_scores import method_scores, score_rows
+from brainmri.scoring.records import COLUMNS
 from brainmri.segmentation import outlining
 from brainmri.segmentation.methods import METHODS, Tools, usable
 from brainmri.segmentation.segment_params import SegmentParams
@@ -46,10 +48,10 @@ def run(
     classifier = load_fitting(classifier_folder, (test, external)) if needed else None
     tools = Tools(params, fitting_unet(params, unet_folder, (test, external)))
     guide = classifier_folder if params.guide else None
-    skipped = {name: read_json(unet_folder / "skipped.json")["reason"] for name in unusable(params, tools)}
+    skipped = {name: why_no_unet(unet_folder) for name in unusable(params, tools)}
     for name, reason in skipped.items():
         print(f"segment: method {name} left out: {reason}")
-    fit = read_json(test / "preprocess.json")["params"]["fit"]
+    fit = read_record(test / "preprocess.json", MadeWith).params.fit
     work = Work(params, raw, fit, classifier, skipped, unet_folder, guide)
     with new_directory(out) as folder:
         scores = segment(work, Masked(test, read_split(test)), folder)
@@ -90,7 +92,7 @@ def masked_sets(folder: Path) -> dict[str, Masked]:
     whole = read_split(folder)
     of_set = whole.index["set"].to_numpy(str)
     found = {}
-    for name, counts in read_json(folder / "counts.json").items():
+    for name, counts in external_counts(folder).items():
         rows = np.flatnonzero(of_set == EXTERNAL + name)
         if counts["masked"]:
             part = slice(rows[0], rows[-1] + 1)

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageOps
 
+from brainmri.core import kinds
 from brainmri.core.errors import InputError
 from brainmri.core.labels import NO_TUMOUR
 from brainmri.preprocessing.decoding import decode
@@ -108,16 +109,21 @@ def _is_lossy(data: bytes) -> bool:
 
 def _coloured(data: bytes) -> tuple[np.ndarray, str, int]:
     """Return the brightest of the three colours on black, uint8, and the values; where all is black, the opacity."""
-    with Image.open(io.BytesIO(data)) as picture:
-        pixels = np.asarray(ImageOps.exif_transpose(picture).convert("RGBA"))
-    opacity = pixels[..., 3]
-    colours = (pixels[..., :3] * (opacity[..., None] / np.float32(255))).round().astype(np.uint8)
+    with Image.open(io.BytesIO(data), formats=kinds.FORMATS) as picture:
+        pixels = np.array(ImageOps.exif_transpose(picture).convert("RGBA"))
+    opacity, colours = pixels[..., 3], pixels[..., :3]
+    if opacity.min() < 255:
+        for row, own in zip(colours, opacity, strict=True):  # the floats of all would be 4 times as large
+            row[...] = (row * (own[..., None] / np.float32(255))).round()
     if not colours.any() and opacity.min() < opacity.max():
         values, count = _listed(opacity)
         return opacity, f"{values} in alpha alone", count
     if (colours == colours[..., :1]).all():
         return colours[..., 0], *_listed(colours[..., 0])
-    return colours.max(axis=2), *_listed(colours.astype(np.uint32) @ np.array([65536, 256, 1], np.uint32), "#{:06x}")
+    codes = colours[..., 0].astype(np.uint32)
+    for other in (1, 2):
+        codes = codes * np.uint32(256) + colours[..., other]
+    return colours.max(axis=2), *_listed(codes, "#{:06x}")
 
 
 def _listed(pixels: np.ndarray, form: str = "{}") -> tuple[str, int]:

@@ -219,7 +219,7 @@ def _gathered(pieces: Iterator[tuple[Rows, Arrays]], count: int, params: ImagePa
             joined.add(rows)
     unread = pd.DataFrame(joined.bad, columns=["image_id", "reason"])
     facts = pd.DataFrame(joined.mask_facts, columns=list(FACTS))
-    arrays_of_all = (open_array(images), open_array(masks), thumbnails)
+    arrays_of_all = (open_array(images, (*shape, len(params.windows))), open_array(masks, shape), thumbnails)
     return Scans(pd.DataFrame(joined.known), *arrays_of_all, _histograms(counts), unread, facts)
 
 

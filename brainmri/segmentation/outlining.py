@@ -48,7 +48,7 @@ def outline_piece(
     name: str, params: SegmentParams, images: Path, index: pd.DataFrame, unet: Path, guide: Path | None
 ) -> tuple[None, Arrays]:
     """Return nothing, and as `masks` (n, S, S) uint8 what a method outlines on the images of a piece."""
-    pictures = open_array(images)[index.index[0] : index.index[-1] + 1]
+    pictures = open_array(images, (None,) * 4)[index.index[0] : index.index[-1] + 1]
     tools = Tools(params, kept_unet(unet) if METHODS[name].needs_unet else None)
     evidence = tumour_evidence(kept_classifier(guide), pictures, index) if guide else None
     return None, {"masks": outline(name, pictures, tools, evidence).view(np.uint8)}

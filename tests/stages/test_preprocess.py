@@ -349,12 +349,14 @@ def test_external_sets_leave_every_other_output_as_it_is(processed, processed_wi
 def test_without_an_external_set_its_folder_is_there_and_empty(processed):
     split = read_split(processed / "external")
     assert (len(split.index), split.images.shape, split.masks.shape) == (0, (0, 32, 32, 3), (0, 32, 32))
-    assert read_json(processed / "external/counts.json") == {}
-    assert read_json(processed / "external/preprocess.json") == read_json(processed / "train/preprocess.json")
+    assert read_json(processed / "external/counts.json", dict) == {}
+    assert read_json(processed / "external/preprocess.json", dict) == read_json(
+        processed / "train/preprocess.json", dict
+    )
 
 
 def test_of_external_sets_what_training_has_seen_is_left_out_and_counted(raw_with_others, processed_with_others):
-    counts = read_json(processed_with_others / "external/counts.json")
+    counts = read_json(processed_with_others / "external/counts.json", dict)
     assert counts["elsewhere"] == {
         "images": 29,
         "labelled": 28,
@@ -392,7 +394,7 @@ def test_an_unreadable_external_image_counts_among_no_others(raw_with_others, tm
 def test_an_excluded_external_image_is_left_out(raw_with_others, processed_with_others, tmp_path):
     gone = read_split(processed_with_others / "external").index["image_id"][0]
     run(params(), raw_with_others, tmp_path / "out", [(gone, "cut off")])
-    counts = read_json(tmp_path / "out/external/counts.json")["elsewhere"]
+    counts = read_json(tmp_path / "out/external/counts.json", dict)["elsewhere"]
     assert (counts["excluded"], sum(counts["left"].values())) == (1, 24)
     assert gone not in set(read_split(tmp_path / "out/external").index["image_id"])
     assert summary(tmp_path / "out")["excluded"] == {}

@@ -95,7 +95,7 @@ def test_a_method_is_run_by_its_entry_in_the_list_alone(
     segment.run(chosen, raw, processed / "test", processed / "external", trained_unet, classifier, tmp_path / "out")
     fourth, network = (np.load(tmp_path / f"out/masks-{name}.npy") for name in chosen.methods)
     np.testing.assert_array_equal(fourth, network)
-    assert read_json(tmp_path / "out/scores.json")["fourth"]["title"] == "A fourth"
+    assert read_json(tmp_path / "out/scores.json", dict)["fourth"]["title"] == "A fourth"
 
 
 def test_the_guide_is_the_classifiers_evidence_for_a_tumour(processed, run, classifier, params):
@@ -159,14 +159,14 @@ def test_gate_needs_the_class_of_images_without_tumour(processed, classifier, mo
     other = dataclasses.replace(loaded, classes=["a", "b", "c", "d"])
     monkeypatch.setattr(segment, "load_classifier", lambda folder: other)
     monkeypatch.setattr(segment, "require_same_images", lambda *arguments: None)
-    scores = read_json(run(processed / "test", gate=True) / "scores.json")
+    scores = read_json(run(processed / "test", gate=True) / "scores.json", dict)
     assert "gated" not in scores["kmeans"]
     assert "no gate, because the classifier knows no class notumor" in capsys.readouterr().out
 
 
 def test_unet_that_was_not_trained_is_left_out(processed, run, capsys):
     out = run(processed / "test", methods=["unet", "kmeans"])
-    scores = read_json(out / "scores.json")
+    scores = read_json(out / "scores.json", dict)
     assert scores["unet"] == {"title": "U-Net", "skipped": "no masked training images"}
     assert scores["kmeans"]["images"] == 16
     assert not (out / "masks-unet.npy").exists()
@@ -178,7 +178,7 @@ def test_only_a_unet_that_was_not_trained(processed, run):
     rows = pd.read_csv(out / "rows.csv")
     assert rows.empty
     assert {"method", "dice", "truth_px"} <= set(rows.columns)
-    assert read_json(out / "scores.json") == {"unet": {"title": "U-Net", "skipped": "no masked training images"}}
+    assert read_json(out / "scores.json", dict) == {"unet": {"title": "U-Net", "skipped": "no masked training images"}}
 
 
 def test_areas_are_in_mm2_where_the_voxel_size_is_known(test_copy, run):
@@ -193,7 +193,7 @@ def test_without_masks_there_are_overlays_and_no_scores(test_copy, run):
     np.save(test_copy / "masks.npy", np.zeros((0, 32, 32), np.uint8))
     pd.read_csv(test_copy / "index.csv").assign(mask_row=-1).to_csv(test_copy / "index.csv", index=False)
     out = run(test_copy)
-    found = read_json(out / "scores.json")["kmeans"]
+    found = read_json(out / "scores.json", dict)["kmeans"]
     assert found["images_with_tumour_mask"] == 0
     assert "all" not in found
     assert (out / "overlays-kmeans.png").stat().st_size > 10_000
@@ -226,7 +226,7 @@ def with_others(raw_with_others, processed_with_others, params, skipped, classif
 
 
 def test_external_sets_with_masks_are_scored_as_the_test_set_is(with_others, processed_with_others):
-    found = read_json(with_others / "scores.json")["external"]
+    found = read_json(with_others / "scores.json", dict)["external"]
     assert set(found) == {"elsewhere", "slices"}
     assert found["slices"]["unet"]["skipped"] == "no masked training images"
     index = read_split(processed_with_others / "external").index

@@ -15,7 +15,7 @@ from brainmri.core.params import check
 from brainmri.models import training, unet, unet_networks
 from brainmri.models.model_files import require_same_images
 from brainmri.models.unet_batches import folds, masked
-from brainmri.scoring.dice import dice
+from brainmri.scoring.training_scores import dice
 from brainmri.segmentation.methods import Tools, outline
 from stages import train_unet
 
