@@ -18,6 +18,7 @@ from benchmarks.common import PARAMS
 from brainmri.core.files import read_record
 from brainmri.core.index import read_split
 from brainmri.core.params import check
+from brainmri.models.classifier import LIKENESS, read_likeness, with_features
 from brainmri.models.model_files import load_model
 from brainmri.preprocessing.columns import NUMBERS, WORDS, fit_encoding, without_values
 from brainmri.preprocessing.images import MadeWith
@@ -56,9 +57,9 @@ def one(params: train.Params, folders: argparse.Namespace, seed: int) -> dict[st
         folder.mkdir()
         train.train_one(params, batches, checks, seed, Path(place) / "resume", folder)
         spent = time.process_time() - start
-        model = load_model(folder / "model.keras")
+        network, likeness = with_features(load_model(folder / "model.keras")), read_likeness(folder / LIKENESS)
     true = checks.targets.onehot.argmax(axis=1)
-    sides = {str(mirror): train.answers(model, checks, mirror) for mirror in (True, False)}
+    sides = {str(mirror): train.answers(network, checks, mirror, likeness)[0] for mirror in (True, False)}
     return {"true": true, **sides, "cpu_s": np.array(spent)}
 
 

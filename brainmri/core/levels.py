@@ -29,8 +29,13 @@ def own_levels(values: np.ndarray) -> np.ndarray:
     low, high, padding = _own_range(*_counted(values))
     if low == -math.inf and high == math.inf:
         return values
-    low, high = (float(end(values[(values >= low) & (values <= high)])) for end in (np.min, np.max))
-    return np.where(values >= padding, low, values.clip(low, high)).astype(values.dtype)
+    # Of large volumes there is room for one copy.
+    inside = (values >= low) & (values <= high)
+    low, high = values.max(), values.min()
+    low, high = np.min(values, where=inside, initial=low), np.max(values, where=inside, initial=high)
+    own = values.clip(low, high)
+    own[values >= padding] = low
+    return own
 
 
 def _counted(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -39,7 +44,7 @@ def _counted(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         counts = _level_counts(values)
         levels = np.flatnonzero(counts)
         return levels.astype(np.float64), counts[levels]
-    sample = values.ravel()[:: max(1, values.size // _SAMPLE)]
+    sample = values.flat[:: max(1, values.size // _SAMPLE)]
     levels, counts = np.unique(np.append(sample, (values.min(), values.max())), return_counts=True)
     return levels.astype(np.float64), counts
 

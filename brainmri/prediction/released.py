@@ -169,7 +169,7 @@ def _sums(data: bytes, shown: str) -> dict[str, str]:
 
 
 def _require_known(folder: Path, shown: str) -> None:
-    """Refuse an archive of another format, and networks that unpack to more than memory holds."""
+    """Refuse an archive of another format, and networks or arrays that unpack to more than memory holds."""
     try:
         received: int | None = read_record(folder / ABOUT, About).format
     except ArtifactError:
@@ -178,11 +178,11 @@ def _require_known(folder: Path, shown: str) -> None:
         raise ArtifactError(
             f"{shown}: should be of format {FORMAT}, received {received}; use the brainmri that made it"
         )
-    for path in sorted(folder.rglob("*.keras")):
+    for path in sorted([*folder.rglob("*.keras"), *folder.rglob("*.npz")]):
         try:
             with zipfile.ZipFile(path) as inner:
                 size = sum(member.file_size for member in inner.infolist())
         except (zipfile.BadZipFile, OSError, ValueError) as error:
-            raise ArtifactError(f"{shown}: {path.name} is no Keras model: {error}") from None
+            raise ArtifactError(f"{shown}: {path.name} is no {path.suffix} file: {error}") from None
         if size > MAX_BYTES:
             raise InputError(f"{shown}: {path.name} should unpack to at most {MAX_BYTES} bytes, received {size}")

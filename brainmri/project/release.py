@@ -24,7 +24,7 @@ from brainmri.prediction.released import ABOUT, FORMAT, SUMS
 from brainmri.preprocessing.images import MadeWith
 
 # What prediction reads of each folder, and the versions that wrote it; curves and further seeds stay at home.
-CLASSIFIER = ("model.keras", "preprocess.json", "metadata.json", "calibration.json", "versions.json")
+CLASSIFIER = ("model.keras", "preprocess.json", "metadata.json", "calibration.json", "likeness.npz", "versions.json")
 UNET = ("model.keras", "preprocess.json", "postprocess.json", "versions.json")
 CARD = "metrics/model_card.md"
 PAGES = {"LICENSE": "LICENSE", "CITATION.cff": "CITATION.cff", "LICENCES.md": "docs/licences.md"}

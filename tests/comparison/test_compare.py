@@ -23,12 +23,12 @@ from revision_files import (
     wrong_at,
 )
 
+from brainmri.commands import cli
 from brainmri.comparison import regression
 from brainmri.comparison.compare import compare
 from brainmri.comparison.compare_document import as_blocks, as_comment
 from brainmri.comparison.regression import verdict
 from brainmri.core.errors import ArtifactError, InputError
-from brainmri.project import cli
 
 
 def as_markdown(result):

@@ -65,7 +65,9 @@ def predicted(path: Path) -> list[str]:
                     raise
                 lines.append(str(error).replace(f"{path}/", ""))
                 continue
-            lines += [f"{scan.name.removeprefix(f'{path}/')} {scan.levels.shape} {scan.mode}" for scan in scans]
+            for scan in scans:
+                name = "FILE" if scan.name == str(path) else scan.name.removeprefix(f"{path}/")
+                lines.append(f"{name} {scan.levels.shape} {scan.mode}")
         lines += [f"{count} {kind}" for kind, count in found.ignored.items()]
     return lines
 
@@ -90,7 +92,7 @@ def wrong(row: Row, path: Path) -> str:
 
 
 def _not_said(outcome: Refused | Result, error: Exception, path: Path) -> str:
-    said = str(error).replace(str(path), "FILE")
+    said = str(error).replace(str(path), "FILE").replace(str(path.parent), "FOLDER")
     if not isinstance(error, BrainMRIError):
         return f"no error of ours: {type(error).__name__}: {said}"
     if isinstance(outcome, Result):

@@ -11,8 +11,8 @@ from conftest import CLASSES, draw_scan, tiny_params
 from packing import pack
 from scan_files import PERSON, dicom_bytes, dicom_series, nifti_bytes
 
+from brainmri.commands import cli
 from brainmri.core.files import read_json
-from brainmri.project import cli
 
 pytestmark = pytest.mark.slow
 AFFINE = np.diag([-2.0, -3, 5, 1])

@@ -137,8 +137,8 @@ def test_the_last_digits_of_another_processor_are_no_drift(project):
 @pytest.mark.pipeline
 def test_a_run_that_has_just_ended_is_true_and_an_edited_metric_is_not(finished_project, tmp_path):
     project = shutil.copytree(finished_project, tmp_path / "project")
-    assert "agree" in sh(project, "python", "-m", "brainmri.project.cli", "verify-lock")
+    assert "agree" in sh(project, "python", "-m", "brainmri.commands.cli", "verify-lock")
     metric("whole", "accuracy", value=1.0)(project)
-    printed = sh(project, "python", "-m", "brainmri.project.cli", "verify-lock", ok=False)
+    printed = sh(project, "python", "-m", "brainmri.commands.cli", "verify-lock", ok=False)
     assert "metrics/classify.json: should be what stage report wrote" in printed
     assert "whole.accuracy should be" in printed

@@ -4,6 +4,7 @@ import shutil
 import zipfile
 
 import cv2
+import fake_dask
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,7 +16,7 @@ from brainmri.core.errors import ArtifactError, InputError, ParamsError
 from brainmri.core.files import read_json, write_table
 from brainmri.core.index import COLUMNS, read_split
 from brainmri.core.shards import read_images
-from brainmri.preprocessing import duplicates, known_patients, splits
+from brainmri.preprocessing import duplicates, known_patients, scans, splits
 from brainmri.preprocessing.scans import read_scan
 from stages import preprocess
 
@@ -429,3 +430,14 @@ def test_the_whole_tumour_is_kept_however_a_mask_names_its_labels(tmp_path, caps
         assert (several in capsys.readouterr().err) == (kind == "colours")
         found[kind] = [(folder / f"out/{split}/masks.npy").read_bytes() for split in ("train", "val", "test")]
     assert found["binary"] == found["colours"] == found["alpha"]
+
+
+def test_a_cluster_writes_the_same_bytes(raw_with_others, processed_with_others, tmp_path, monkeypatch):
+    monkeypatch.setattr(scans, "_at_once", lambda _: 10)
+    fake_dask.put_in_place(monkeypatch)
+    run(params(), raw_with_others, tmp_path / "out")
+    found = {path.relative_to(tmp_path / "out"): path for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    expected = [path for path in processed_with_others.rglob("*") if path.is_file()]
+    assert set(found) == {path.relative_to(processed_with_others) for path in expected}
+    for path in expected:
+        assert found[path.relative_to(processed_with_others)].read_bytes() == path.read_bytes(), path

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import shutil
 
+import fake_dask
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,7 +17,7 @@ from brainmri.core.params import check
 from brainmri.models import unet
 from brainmri.models.classifier import class_probabilities, load_classifier
 from brainmri.models.saliency import classifier_evidence
-from brainmri.segmentation import kmeans, kmeans_brain, methods
+from brainmri.segmentation import kmeans, kmeans_brain, methods, outlining
 from stages import segment
 
 pytestmark = pytest.mark.slow
@@ -73,6 +74,17 @@ def test_masks_are_those_of_the_methods(segmentation, processed, params, trained
     for method in METHODS:
         np.testing.assert_array_equal(np.load(segmentation / f"masks-{method}.npy").astype(bool), expected[method])
     assert list(dict.fromkeys(pd.read_csv(segmentation / "rows.csv")["method"])) == list(METHODS)
+
+
+def test_a_cluster_writes_the_same_bytes(
+    segmentation, raw, processed, params, trained_unet, classifier, tmp_path, monkeypatch
+):
+    fake_dask.put_in_place(monkeypatch)
+    monkeypatch.setattr(outlining, "AT_ONCE", 8)
+    segment.run(params, raw, processed / "test", processed / "external", trained_unet, classifier, tmp_path / "out")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == {
+        path.name: path.read_bytes() for path in segmentation.iterdir()
+    }
 
 
 def test_a_method_is_run_by_its_entry_in_the_list_alone(
