@@ -14,6 +14,7 @@ MAY_IMPORT = {
     "preprocessing": {"core"},
     "scoring": {"core", "preprocessing"},
     "models": {"core", "preprocessing", "scoring"},
+    "learning": {"core", "scoring"},
     "segmentation": {"core", "preprocessing", "models"},
     "reporting": {"core", "scoring"},
     "comparison": {"core", "scoring", "reporting"},
