@@ -1,12 +1,16 @@
 """Two replicas in one process take the steps of one, also where a batch has fewer images than there are replicas."""
 
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from brainmri.learning.replicas import shares
+from brainmri.core.errors import TrainingError
+from brainmri.learning import workers
+from brainmri.learning.replicas import Together, shares
 
 ROOT = Path(__file__).parents[2]
 
@@ -64,3 +68,18 @@ def test_shares_keep_the_order_and_are_as_equal_as_can_be():
     assert shares(7, 2).tolist() == [0, 3, 7]
     assert shares(1, 2).tolist() == [0, 0, 1]
     assert shares(2, 3).tolist() == [0, 0, 1, 2]
+
+
+def meeting(theirs):
+    """Return what the first of two workers sees, where the other's run is called `theirs`."""
+    first = Together.__new__(Together)
+    first.team = workers.Team({"worker": ["one:1", "two:2"]}, ["one:1", "two:2"], 0)
+    number = int(hashlib.sha256(f"{theirs}/0".encode()).hexdigest()[:12], 16)
+    first._sum = lambda own: own + np.array([0, number]) if len(own) == 2 else own
+    return first
+
+
+def test_a_worker_with_other_code_or_data_is_refused_by_name(tmp_path):
+    with pytest.raises(TrainingError, match=r"should be the chief's, received others from worker 1 \(two:2\)"):
+        meeting("aaaa").agree(tmp_path / "bbbb/0")
+    meeting("bbbb").agree(tmp_path / "bbbb/0")

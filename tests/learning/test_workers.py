@@ -17,7 +17,7 @@ import yaml
 from conftest import tiny_params
 from servers import free_port
 
-from brainmri.core.errors import InputError
+from brainmri.core.errors import InputError, TrainingError
 from brainmri.core.params import check
 from brainmri.learning import workers
 from stages import train
@@ -65,6 +65,15 @@ def test_a_wait_that_is_no_number_of_seconds_is_refused(monkeypatch):
     monkeypatch.setenv(workers.WAIT, "soon")
     with pytest.raises(InputError, match=r"BRAINMRI_WORKERS_WAIT_S: should be a whole number .* received soon"):
         workers._seconds(workers.WAIT, 600)
+
+
+def test_a_chief_does_not_wait_for_ever_and_says_for_whom(monkeypatch):
+    monkeypatch.setenv(workers.WAIT, "1")
+    absent = f"127.0.0.1:{free_port()}"
+    mine = workers.Team({"worker": ["127.0.0.1:1", absent]}, ["127.0.0.1:1", absent], 0)
+    with pytest.raises(TrainingError, match=f"all should come within 1 s .* received nothing from {absent}"):
+        workers._wait_for_others(mine)
+    workers._wait_for_others(mine._replace(place=1))  # who is not the chief has TensorFlow's own wait
 
 
 def test_the_one_who_was_lost_is_named():
