@@ -13,7 +13,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test-quick test test-all lint format bench app serve gpu release push pull remote-check sweep verify-bits verify-lock clean
+.PHONY: help repro test-quick test test-all fuzz lint format bench app serve gpu release push pull remote-check sweep verify-bits verify-lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -43,6 +43,11 @@ test: $(READY_TEST) ## run the tests, the whole pipeline on a tiny phantom among
 
 test-all: $(READY_ALL) ## those, and the tests on real servers and in a real browser
 	pytest
+
+# Ends well only where nothing broke the rule; what did lies in the working folder.
+SECONDS ?= 60
+fuzz: $(READY_TEST) ## change outside files at random for SECONDS=60 a kind, and read them (docs/hostile.md)
+	PYTHONPATH=tests python -m fuzz $(SECONDS)
 
 lint: $(READY_TEST) $(READY_APP) ## check style and types, of the app too
 	ruff check

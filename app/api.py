@@ -31,9 +31,8 @@ from app.trained import trained
 from brainmri.core.errors import ArtifactError, BrainMRIError
 from brainmri.core.labels import NOT_CLINICAL
 from brainmri.prediction.answer import Answer, answer, as_dict
-from brainmri.prediction.inputs import read_one
 from brainmri.prediction.volume_masks import mask_bytes
-from brainmri.segmentation.methods import AUTO, NONE, choices, usable
+from brainmri.segmentation.methods import AUTO, NONE, choices, usable, without_outline
 
 WAITING = 32  # requests at once, at work and in line; more are turned away
 SECONDS = 30.0  # to send the next part of a request
@@ -60,7 +59,13 @@ class Answered(BaseModel):
     class_: str = Field(alias="class", description="The likeliest class")
     probabilities: dict[str, float] = Field(description="Calibrated, by class")
     abstain: bool = Field(description="Whether the answer is not to be relied on")
-    remarks: list[str] = Field(description="Sentences that belong to the answer: an outline is unsure, or not made")
+    unlike: float | None = Field(
+        description="How unlike the images that the classifier learnt from, 1 is usual; null where it cannot tell"
+    )
+    unlike_above: float | None = Field(description="Above it a scan is called unlike, and the classifier abstains")
+    remarks: list[str] = Field(
+        description="Sentences that belong to the answer: the scan is unlike, an outline unsure or not made"
+    )
     mask: dict[str, Any] | None = Field(
         description="The outline: method, whether it was emptied (gated) or is unsure, size in px and mm², or voxels "
         "and ml; null where there is none"
@@ -189,20 +194,18 @@ async def predict(file: Scan, method: Way = AUTO, gate: Gate = True) -> Answered
 async def mask(file: Scan, method: Way = AUTO, gate: Gate = True) -> Response:
     """Return the outline of one scan as a mask on its own pixels."""
     data = await file.read()
-    return await _worked(lambda: _mask(_answered(file.filename, data, method, gate)))
+    return await _worked(lambda: _mask(_answered(file.filename, data, method, gate), method))
 
 
 def _answered(name: str | None, data: bytes, method: str, gate: bool) -> Answer:
     name = name or "scan"
     limits.require_small_file(name, data)
-    scan = read_one((name, data))
-    limits.require_small_scan(scan)
-    return answer(scan, trained(), method, gate)
+    return answer((name, data), trained(), method, gate)
 
 
-def _mask(found: Answer) -> Response:
+def _mask(found: Answer, method: str) -> Response:
     if found.mask is None:
-        said = found.remarks[0] if found.remarks else "the method should be one that outlines, received none"
+        said = without_outline(method, trained().tools) or "the method should be one that outlines, received none"
         raise HTTPException(422, f"mask: {said}")
     if found.scan.kind == "volume" and found.scan.volume is not None:
         return Response(mask_bytes(found.scan.volume, found.mask, packed=True), media_type="application/gzip")

@@ -1,4 +1,4 @@
-"""What one visitor may bring, so that nobody holds the others up or takes all the memory. The library has no such rule.
+"""What one visitor may bring, so that nobody holds the others up. The library's own bounds hold too, see `core.kinds`.
 
 For more there is the command `brainmri predict`.
 """
@@ -8,12 +8,10 @@ import zipfile
 
 from brainmri.core import kinds
 from brainmri.core.errors import InputError
-from brainmri.prediction.inputs import Input
 
 MAX_UPLOAD_BYTES = 100 * 2**20  # of a file, as in .streamlit/config.toml
 MAX_UNPACKED_BYTES = 2**30  # of an archive
 MAX_MEMBERS = 5000  # of an archive
-MAX_VOXELS = 2**26  # of a scan: 512 x 512 x 256
 MAX_SCANS = 200  # of a session
 MAX_SESSION_VOXELS = 2**28
 _PACKED_TARS = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ")
@@ -41,10 +39,3 @@ def require_small_file(name: str, data: bytes) -> None:
             f"{name}: an archive should hold at most {MAX_MEMBERS} files and {MAX_UNPACKED_BYTES} bytes here, "
             f"received {len(members)} and {size}"
         )
-
-
-def require_small_scan(scan: Input) -> None:
-    """Refuse a scan with too many voxels; raise `InputError`."""
-    if scan.levels.size > MAX_VOXELS:
-        sides = "x".join(str(side) for side in scan.levels.shape)
-        raise InputError(f"{scan.name}: a scan should have at most {MAX_VOXELS} voxels here, received {sides}")

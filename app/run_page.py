@@ -18,9 +18,12 @@ from brainmri.core.git import git
 from brainmri.core.index import read_split, read_table
 from brainmri.core.labels import NOT_CLINICAL
 from brainmri.reporting import card_data, card_scores, external_sets, model_card
+from brainmri.reporting.scan_facts import FACTS
+from brainmri.reporting.summary import METRICS
+from brainmri.scoring.predictions_table import read_predictions
+from brainmri.scoring.records import ROWS
 from brainmri.segmentation.methods import METHODS
 
-METRICS = ("data", "probe", "classify", "segment")
 CASE_COLUMNS = {
     "image_id": "Image (pseudonym)",
     "label": "Class",
@@ -59,8 +62,11 @@ def _guarded(show_part: Callable[..., None], *given: Any) -> None:
 
 
 def _metrics(place: Path, tabs: dict[str, Any]) -> None:
-    metrics = {name: read_json(place / f"metrics/{name}.json") for name in METRICS}
-    predictions, facts = (read_table(place / f"plots/{name}.csv") for name in ("predictions", "metadata"))
+    metrics = {name: read_json(place / f"metrics/{name}.json", shape) for name, shape in METRICS.items()}
+    predictions, facts = (
+        read_predictions(place / "plots/predictions.csv"),
+        read_table(place / "plots/metadata.csv", FACTS),
+    )
     data, classify, plots = metrics["data"], metrics["classify"], place / "plots"
     parts = {
         "Scores": [
@@ -97,7 +103,7 @@ def _cases(place: Path) -> None:
     path = place / "data/segmentation/rows.csv"
     if not path.exists():
         raise ArtifactError(f"{path}: no such file; run `dvc repro` or `dvc pull` to see single cases")
-    table = read_table(path).query("truth_px > 0")
+    table = read_table(path, ROWS).query("truth_px > 0")
     if table.empty:
         st.info("No test image has a tumour mask, so that no outline was scored.")
         return
@@ -126,7 +132,8 @@ def _outlined(place: Path, method: str, image_id: str) -> np.ndarray:
     if not len(at):
         raise ArtifactError(f"{place}: image {image_id} should be in the test set, received none; run `dvc repro`")
     truth = split.masks[split.index.at[at[0], "mask_row"]].astype(bool)
-    found = open_array(place / f"data/segmentation/masks-{method}.npy")[at[0]].astype(bool)
+    masks = open_array(place / f"data/segmentation/masks-{method}.npy", split.images.shape[:3])
+    found = masks[at[0]].astype(bool)
     return outlined(split.images[at[0], ..., 0], truth, found)
 
 
@@ -139,7 +146,7 @@ def _compare(place: Path) -> None:
         a = left.selectbox("A", names, 0, accept_new_options=True, help="A commit, branch, tag or DVC experiment")
         b = right.selectbox("B", names, len(names) - 1, accept_new_options=True, help="`workspace`: the folder as is")
         asked = st.form_submit_button("Compare")  # not a primary one: white letters are too pale on dark's colour
-    if asked and a and b:
+    if asked and a and b and a.strip() and b.strip():
         # Here and not at the top: DVC takes a second to import.
         from brainmri.comparison.compare import compare
         from brainmri.comparison.compare_document import as_blocks, as_comment

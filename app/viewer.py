@@ -132,7 +132,7 @@ def table(outcomes: Sequence[Answer | batch.Failed], classes: list[str]) -> None
 def _row(one: Answer | batch.Failed, classes: list[str]) -> list[str]:
     if isinstance(one, batch.Failed):
         return [one.name, f"none: {one.reason}", *[""] * (len(classes) + 2)]
-    said = one.label + (", abstains" if one.abstain else "")
+    said = one.label + (", unlike training: abstains" if one.is_unlike else ", abstains" if one.abstain else "")
     method = "" if one.mask is None else METHODS[one.method].title
     return [one.scan.name, said, *(f"{one.probabilities[name]:.3f}" for name in classes), overlays.extent(one), method]
 
@@ -146,18 +146,21 @@ def _evidence_for(found: Answer, name: str) -> str | None:
 
 
 def _verdict(found: Answer, models: Models) -> None:
-    st.header(found.label)
+    # Who looks at the heading alone should not take a guess for an answer.
+    st.header(plain(f"not sure, perhaps {found.label}" if found.abstain else found.label))
     least = models.classifier.abstain_below
-    if found.abstain:
+    if max(found.probabilities.values()) < least:
         rule = f"below {least:.3f} an answer is not to be relied on" if least <= 1 else "this model abstains from all"
         st.warning(
             f"**Abstains**: the likeliest class has a probability of {max(found.probabilities.values()):.3f}; {rule}.",
             icon=":material/help:",
         )
+    if found.is_unlike:
+        st.warning(plain(found.remarks[0]), icon=":material/help:")
     for name, share in found.probabilities.items():
         st.progress(min(1.0, share), f"{plain(name)}: {share:.3f}")
     st.markdown(f"**Tumour outlined**: {_size(found)}")
-    for remark in found.remarks:
+    for remark in found.remarks[found.is_unlike :]:
         st.markdown(plain(remark))
     st.caption(f"Calibrated probabilities. Answered in {sum(found.seconds.values()):.2f} s. Not for clinical use.")
 

@@ -15,11 +15,13 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.common import PARAMS
-from brainmri.core.files import read_json
+from brainmri.core.files import read_record
 from brainmri.core.index import read_split
 from brainmri.core.params import check
+from brainmri.models.classifier import LIKENESS, read_likeness, with_features
 from brainmri.models.model_files import load_model
 from brainmri.preprocessing.columns import NUMBERS, WORDS, fit_encoding, without_values
+from brainmri.preprocessing.images import MadeWith
 from brainmri.scoring import calibration
 from brainmri.scoring.paired_tests import mcnemar
 from stages import train
@@ -44,7 +46,7 @@ CHOICES: dict[str, dict[str, Any]] = {
 def one(params: train.Params, folders: argparse.Namespace, seed: int) -> dict[str, np.ndarray]:
     """Train once; return the validation images' classes, the answers with and without their mirror image, CPU s."""
     learning, validation = read_split(folders.processed / "train"), read_split(folders.processed / "val")
-    classes = read_json(folders.processed / "train/preprocess.json")["classes"]
+    classes = read_record(folders.processed / "train/preprocess.json", MadeWith).classes
     lacking = without_values(learning.index, params.metadata)
     encoding = fit_encoding(learning.index, [name for name in params.metadata if name not in lacking])
     batches = train.training_batches(learning, folders.augmented, classes, encoding, params, seed)
@@ -55,9 +57,9 @@ def one(params: train.Params, folders: argparse.Namespace, seed: int) -> dict[st
         folder.mkdir()
         train.train_one(params, batches, checks, seed, Path(place) / "resume", folder)
         spent = time.process_time() - start
-        model = load_model(folder / "model.keras")
+        network, likeness = with_features(load_model(folder / "model.keras")), read_likeness(folder / LIKENESS)
     true = checks.targets.onehot.argmax(axis=1)
-    sides = {str(mirror): train.answers(model, checks, mirror) for mirror in (True, False)}
+    sides = {str(mirror): train.answers(network, checks, mirror, likeness)[0] for mirror in (True, False)}
     return {"true": true, **sides, "cpu_s": np.array(spent)}
 
 

@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 
 from benchmarks.common import IMAGE_PARAMS, arguments, images, in_turns, rate, ratio, resized, table
+from brainmri.core.index import MAYBE
 from brainmri.core.manifest import COLUMNS
 from brainmri.preprocessing.scans import StoredImage, read_scans
 
@@ -26,7 +27,7 @@ SIDES = {"ours": "ours", "bare grey decoding": "bare", "notebook recipe": "recip
 
 
 def stored(files: list[bytes]) -> list[StoredImage]:
-    filler: dict[type, object] = {str: "a", int: 1, float: math.nan}
+    filler: dict[object, object] = {str: "a", int: 1, MAYBE: math.nan}
     row = SimpleNamespace(**{name: filler[kind] for name, kind in COLUMNS.items()})
     return [(row, data, None) for data in files]
 

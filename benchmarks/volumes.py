@@ -20,7 +20,7 @@ from brainmri.core.params import check
 from brainmri.phantom import simulated_set
 from brainmri.prediction.answer import Answer, answer
 from brainmri.prediction.trained_models import Models, load_models
-from brainmri.scoring.dice import dice
+from brainmri.scoring.training_scores import dice
 from brainmri.sources.slicing import read_mask
 
 SEED = 20_000  # of other patients than any run's, whose seeds have three numbers

@@ -1,5 +1,5 @@
 """`python -m brainmri`, the command without its script."""
 
-from brainmri.project.cli import main
+from brainmri.commands.cli import main
 
 main()

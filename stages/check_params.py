@@ -9,9 +9,9 @@ The one script that imports others: the models of their sections stand with them
 import argparse
 from pathlib import Path
 
-from brainmri.core.errors import ParamsError, exit_on_error
+from brainmri.core.errors import ParamsError, exit_on_error, one_line
 from brainmri.core.files import write_text
-from brainmri.core.params import Section, check_section, read_yaml
+from brainmri.core.params import PROBLEMS, Section, check_section, read_sections
 from brainmri.models.classifier_params import ClassifierParams
 from brainmri.models.unet_params import UnetParams
 from brainmri.scoring.assessment import EvaluationParams
@@ -33,10 +33,10 @@ MODELS: dict[str, type[Section]] = {
 
 def require_valid(path: Path) -> None:
     """Raise `ParamsError` with all problems of all sections of the YAML file at `path`."""
-    content = read_yaml(path)
-    if not isinstance(content, dict):
-        raise ParamsError(f"{path}: should hold the sections {', '.join(MODELS)}, received {content!r}")
-    found = [f"{path}: section `{name}` is not known" for name in content if name not in MODELS]
+    content = read_sections(path)
+    found = [f"{path}: section `{one_line(name, 80)}` is not known" for name in content if name not in MODELS][
+        :PROBLEMS
+    ]
     for name, model in MODELS.items():
         try:
             check_section(content, name, model, path)

@@ -16,11 +16,11 @@ import numpy as np
 import pandas as pd
 
 from brainmri.core.errors import InputError, exit_on_error
-from brainmri.core.files import new_directory, read_json, write_json, write_table
+from brainmri.core.files import new_directory, write_json, write_table
 from brainmri.core.index import Split, read_split
-from brainmri.core.manifest import EXTERNAL
+from brainmri.core.manifest import EXTERNAL, external_counts
 from brainmri.core.params import load
-from brainmri.models.classifier import Classifier, class_probabilities, load_repeats
+from brainmri.models.classifier import Classifier, class_probabilities, load_repeats, looked_at
 from brainmri.models.model_files import require_same_images
 from brainmri.models.saliency import classifier_evidence
 from brainmri.reporting import answer_galleries
@@ -44,8 +44,8 @@ def run(params: Params, model: Path, test: Path, external: Path, out: Path) -> N
     rows = np.flatnonzero(split.index["label"] != "")
     if not len(rows):
         raise InputError(f"evaluate: {test} should hold labelled images, received none; name a set with classes")
-    raw = probabilities(first, split, rows, calibrated=False)
-    table = predictions(split.index.iloc[rows], calibration.with_temperature(raw, first.temperature), first)
+    raw, unlike = look(first, split, rows)
+    table = predictions(split.index.iloc[rows], calibration.with_temperature(raw, first.temperature), unlike, first)
     answers = read_answers(table, first.classes)
     print(f"evaluate: {len(table)} test images, accuracy {(table['label'] == table['predicted']).mean():.4f}")
     pointed = point(first, split, params)
@@ -59,7 +59,7 @@ def run(params: Params, model: Path, test: Path, external: Path, out: Path) -> N
         if len(pointed):
             found["pointing"] = pointing.score(pointed, params.seed, params.bootstrap)
         if elsewhere:
-            found["external"] = score_external(elsewhere, read_json(external / "counts.json"), first.classes, params)
+            found["external"] = score_external(elsewhere, external_counts(external), first, params)
             write_table(folder / "external.csv", pd.concat([own.assign(set=name) for name, own in elsewhere.items()]))
         write_table(folder / "predictions.csv", table)
         write_table(folder / "pointing.csv", pointed)
@@ -73,14 +73,15 @@ def run(params: Params, model: Path, test: Path, external: Path, out: Path) -> N
         answer_galleries.evidence(folder / "saliency.png", split, table, evidence(first, split, table))
 
 
-def probabilities(classifier: Classifier, split: Split, rows: np.ndarray, calibrated: bool = True) -> np.ndarray:
-    """Return the probabilities (M, K) of `rows` (M,) of a split, which may be larger than memory."""
+def look(classifier: Classifier, split: Split, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return `looked_at`, (M, K) uncalibrated and (M,), of `rows` (M,) of a split, which may be larger than memory."""
+    nothing = rows[:0]
     parts = [
-        class_probabilities(classifier, split.images[part], split.index.iloc[part], calibrated=False)
-        for part in pieces(rows)
+        looked_at(classifier, split.images[part], split.index.iloc[part], calibrated=False)
+        for part in (nothing, *pieces(rows))
     ]
-    raw = np.concatenate([np.empty((0, len(classifier.classes)), np.float32), *parts])
-    return calibration.with_temperature(raw, classifier.temperature) if calibrated else raw
+    raw, unlike = (np.concatenate(one) for one in zip(*parts, strict=True))
+    return raw, unlike
 
 
 def pieces(rows: np.ndarray) -> list[np.ndarray]:
@@ -90,8 +91,14 @@ def pieces(rows: np.ndarray) -> list[np.ndarray]:
 
 def predict(classifier: Classifier, split: Split, rows: np.ndarray) -> Answers:
     """Return the answers of a classifier, as its table of `predictions` would hold them."""
-    table = predictions(split.index.iloc[rows], probabilities(classifier, split, rows), classifier)
-    return read_answers(table, classifier.classes)
+    return read_answers(predicted(classifier, split, rows), classifier.classes)
+
+
+def predicted(classifier: Classifier, split: Split, rows: np.ndarray) -> pd.DataFrame:
+    """Return the table of `predictions` of `rows` (M,) of a split."""
+    raw, unlike = look(classifier, split, rows)
+    probabilities = calibration.with_temperature(raw, classifier.temperature)
+    return predictions(split.index.iloc[rows], probabilities, unlike, classifier)
 
 
 def predict_external(classifier: Classifier, folder: Path) -> dict[str, pd.DataFrame]:
@@ -101,19 +108,16 @@ def predict_external(classifier: Classifier, folder: Path) -> dict[str, pd.DataF
     of_set = split.index["set"].to_numpy(str)
     rows = {
         name: np.flatnonzero(known & (of_set == EXTERNAL + name))
-        for name, counts in read_json(folder / "counts.json").items()
+        for name, counts in external_counts(folder).items()
         if counts["labelled"]
     }
-    return {
-        name: predictions(split.index.iloc[own], probabilities(classifier, split, own), classifier)
-        for name, own in rows.items()
-    }
+    return {name: predicted(classifier, split, own) for name, own in rows.items()}
 
 
 def score_external(
-    tables: dict[str, pd.DataFrame], counts: dict[str, Any], classes: list[str], params: Params
+    tables: dict[str, pd.DataFrame], counts: dict[str, Any], classifier: Classifier, params: Params
 ) -> dict[str, Any]:
-    """Return of each external set its `counts`, `test_patients`, and where an image is left `scores` and `ci95`."""
+    """Return of each external set `counts`, `test_patients`, and where an image is left `scores`, `ci95`, `unlike`."""
     found: dict[str, Any] = {}
     for name, table in tables.items():
         patient = table["patient"]
@@ -128,22 +132,27 @@ def score_external(
         if table.empty:
             print(f"evaluate: external set {name}: nothing to score is left of {counts[name]['images']} images")
             continue
-        answers = read_answers(table, classes)
+        answers = read_answers(table, classifier.classes)
         found[name] |= {
             "scores": assessment.scored(answers),
             "ci95": assessment.bounds(answers, params.seed, params.bootstrap),
+            "unlike": called_unlike(table, classifier),
         }
         print(f"evaluate: external set {name}: {len(table)} images, accuracy {found[name]['scores']['accuracy']:.4f}")
     return found
 
 
-def predictions(index: pd.DataFrame, probabilities: np.ndarray, classifier: Classifier) -> pd.DataFrame:
+def predictions(
+    index: pd.DataFrame, probabilities: np.ndarray, unlike: np.ndarray, classifier: Classifier
+) -> pd.DataFrame:
     """Return one row an image: who it is, its label, the predicted class, its probabilities, whether it is answered."""
     classes = classifier.classes
     columns = ["image_id", "label", "patient", "unit", "group", "training_twin", "training_neighbour"]
     table = index[columns].reset_index(drop=True)
     table.insert(2, "predicted", [classes[at] for at in probabilities.argmax(axis=1)])
-    table["abstained"] = probabilities.max(axis=1) < classifier.abstain_below
+    table["unlike"] = unlike.round(6)
+    unsure = probabilities.max(axis=1) < classifier.abstain_below
+    table["abstained"] = unsure | (table["unlike"] > classifier.unlike_above)
     # Ten digits hold all that float32 tells, so that the scores can be had again from the table alone.
     written = probabilities.astype(float).round(10)
     return table.assign(**{f"p_{name}": written[:, at] for at, name in enumerate(classes)})
@@ -168,7 +177,14 @@ def all_scores(
         "before": calibration.quality(answers.true, raw),
         "after": calibration.quality(answers.true, answers.probabilities),
     }
+    found["unlike"] = called_unlike(table, classifier)
     return found
+
+
+def called_unlike(table: pd.DataFrame, classifier: Classifier) -> dict[str, Any]:
+    """Return how many images of a table of `predictions` are called unlike the training images, and above what."""
+    unlike, above = table["unlike"].to_numpy(float), classifier.unlike_above
+    return {"above": above, "images": len(table), "called": int(np.sum(unlike > above)), "median": np.median(unlike)}
 
 
 def point(classifier: Classifier, split: Split, params: Params) -> pd.DataFrame:

@@ -17,7 +17,6 @@ from typing import Annotated, Literal, Self
 import numpy as np
 import pandas as pd
 from pydantic import Field, model_validator
-from tqdm import tqdm
 
 from brainmri.core.errors import InputError, exit_on_error
 from brainmri.core.files import create_array, new_directory, write_json, write_table
@@ -25,12 +24,11 @@ from brainmri.core.index import COLUMNS
 from brainmri.core.labels import class_names
 from brainmri.core.manifest import EXTERNAL, read_manifest
 from brainmri.core.params import Seed, load
-from brainmri.core.shards import read_images
 from brainmri.preprocessing import external, known_patients, leakage, masks, splits
 from brainmri.preprocessing.exclusions import read_exclusions
 from brainmri.preprocessing.head import shows_head
 from brainmri.preprocessing.images import ImageParams
-from brainmri.preprocessing.scans import Scans, read_scans
+from brainmri.preprocessing.scans import Scans, read_set
 from brainmri.reporting import galleries
 
 Share = Annotated[float, Field(gt=0, le=0.5)]
@@ -64,9 +62,9 @@ class Params(ImageParams):
             raise ValueError(f"a fold below the number of folds, here {self.folds}")
         return self
 
-    def image_params(self) -> dict[str, object]:
-        """Return the part that changes pixels, which travels with the arrays and with the model."""
-        return {name: getattr(self, name) for name in ImageParams.model_fields}
+    def image_params(self) -> ImageParams:
+        """Return the part that changes pixels, which travels with the arrays, with the model and to workers."""
+        return ImageParams(**{name: getattr(self, name) for name in ImageParams.model_fields})
 
 
 def run(params: Params, raw: Path, exclude: Path, out: Path) -> None:
@@ -79,8 +77,7 @@ def run(params: Params, raw: Path, exclude: Path, out: Path) -> None:
     with new_directory(out) as folder:
         pool = folder / "pool"
         pool.mkdir()
-        stored = tqdm(read_images(raw, manifest), "preprocess", len(manifest), unit="image", mininterval=1)
-        scans = read_scans(stored, len(manifest), params, pool)
+        scans = read_set(raw, manifest, params.image_params(), pool, "preprocess")
         refuse_too_many_bad(scans.bad[~scans.bad["image_id"].isin(excluded)], len(manifest), params.max_bad)
         warn_of_missing_windows(scans, params)
         warn_of_missing_heads(scans)
@@ -94,7 +91,9 @@ def run(params: Params, raw: Path, exclude: Path, out: Path) -> None:
         for name, (source, rows) in {**parts, "external": (freed.scans, freed.rows)}.items():
             (folder / name).mkdir()
             write_split(folder / name, source, rows)
-            write_json(folder / name / "preprocess.json", {"classes": classes, "params": params.image_params()})
+            write_json(
+                folder / name / "preprocess.json", {"classes": classes, "params": params.image_params().model_dump()}
+            )
         write_json(folder / "external/counts.json", freed.counts)
         write_summary(folder / "summary", scans, table, pairs, excluded_counts(manifest, excluded))
         draw_pictures(folder / "summary", scans, table, pairs, rng)
@@ -207,8 +206,7 @@ def read_external(
     if manifest.empty:
         return external.Freed(scans, table.iloc[:0], {})
     scratch.mkdir()
-    stored = tqdm(read_images(raw, manifest), "preprocess external", len(manifest), unit="image", mininterval=1)
-    others = read_scans(stored, len(manifest), params, scratch)
+    others = read_set(raw, manifest, params.image_params(), scratch, "preprocess external")
     warn_of_bad(others.bad)
     warn_of_missing_windows(others, params)
     warn_of_masks(others)

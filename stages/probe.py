@@ -13,15 +13,17 @@ import pandas as pd
 from pydantic import Field
 
 from brainmri.core.errors import InputError, exit_on_error
-from brainmri.core.files import new_directory, read_json, write_json, write_table
+from brainmri.core.files import new_directory, read_record, write_json, write_table
 from brainmri.core.index import read_split
 from brainmri.core.params import Section, Seed, load
 from brainmri.models import probes
 from brainmri.preprocessing.duplicates import of_windows, thumbnail
+from brainmri.preprocessing.images import MadeWith
 from brainmri.scoring import assessment, intervals, scores
 from brainmri.scoring.predictions_table import Answers, class_numbers
 
 SHOWN = {"accuracy": "accuracy", "macro.f1": "macro_f1", "macro.recall": "macro_recall"}  # of `scores.weighted`
+AT_ONCE = 64  # images in memory
 NAMES = {"nearest_neighbour": "Nearest neighbour on thumbnails", "metadata": "Metadata alone"}
 
 
@@ -35,13 +37,14 @@ class Params(Section):
 
 def run(params: Params, train: Path, val: Path, test: Path, out: Path) -> None:
     """Fit the probes on folder `train`, score them on folder `test`, write to `out`; `val` tells what gives it away."""
-    classes: list[str] = read_json(train / "preprocess.json")["classes"]
-    (fitted, images), (checked, checked_images), (tested, test_images) = (labelled(path) for path in (train, val, test))
-    tables = {"train": fitted, "val": checked, "test": tested}
-    true = {name: class_numbers(table["label"], classes) for name, table in tables.items()}
-    row, similarity = probes.nearest(*(of_windows(part, thumbnail) for part in (images, test_images)))
-    table, groups = probes.features(fitted, images)
-    seen, unseen = probes.features(checked, checked_images)[0], probes.features(tested, test_images)[0]
+    classes = read_record(train / "preprocess.json", MadeWith).classes
+    tables, thumbnails, figures = {}, {}, {}
+    for name, folder in (("train", train), ("val", val), ("test", test)):
+        tables[name], thumbnails[name], figures[name], groups = labelled(folder)
+    fitted, tested = tables["train"], tables["test"]
+    true = {name: class_numbers(rows["label"], classes) for name, rows in tables.items()}
+    row, similarity = probes.nearest(thumbnails["train"], thumbnails["test"])
+    table, seen, unseen = (figures[name] for name in ("train", "val", "test"))
     every = [column for columns in groups.values() for column in columns]
     model = probes.MetadataProbe(every, params.iterations, params.seed).fit(table, true["train"])
     found = {
@@ -64,13 +67,23 @@ def run(params: Params, train: Path, val: Path, test: Path, out: Path) -> None:
     print(result["reading"])
 
 
-def labelled(folder: Path) -> tuple[pd.DataFrame, np.ndarray]:
-    """Return the table and the images of the labelled rows of a split."""
+def labelled(folder: Path) -> tuple[pd.DataFrame, np.ndarray, pd.DataFrame, dict[str, list[str]]]:
+    """Return of the labelled rows of a split the table, the thumbnails, and what `probes.features` gives.
+
+    The images, which may be larger than memory, are read in pieces.
+    """
     split = read_split(folder)
     rows = np.flatnonzero(split.index["label"] != "")
     if not len(rows):
         raise InputError(f"probe: {folder} should hold labelled images, received none; name a set with classes")
-    return split.index.iloc[rows].reset_index(drop=True), split.images[rows]
+    table = split.index.iloc[rows].reset_index(drop=True)
+    thumbnails, figures = [], []
+    for at in range(0, len(rows), AT_ONCE):
+        images = split.images[rows[at : at + AT_ONCE]]
+        thumbnails.append(of_windows(images, thumbnail))
+        found, groups = probes.features(table.iloc[at : at + AT_ONCE], images)
+        figures.append(found)
+    return table, np.concatenate(thumbnails), pd.concat(figures), groups
 
 
 def all_scores(

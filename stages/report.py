@@ -17,15 +17,20 @@ import pandas as pd
 
 from brainmri.core.errors import ArtifactError, exit_on_error
 from brainmri.core.files import new_directory, read_json, write_json, write_table
-from brainmri.core.index import read_index, read_table
+from brainmri.core.index import Kinds, read_index, read_table
+from brainmri.core.manifest import FetchSummary, external_counts
 from brainmri.reporting import card_scores, figures, model_card
 from brainmri.reporting.documents import as_html, as_markdown
 from brainmri.reporting.scan_facts import scan_facts
 from brainmri.reporting.score_table import score_table
-from brainmri.reporting.summary import headline_numbers
-from brainmri.scoring.epochs import kept_epoch
+from brainmri.reporting.summary import Preprocessed, Probe, headline_numbers
+from brainmri.scoring.curves import POINTS
+from brainmri.scoring.predictions_table import COLUMNS, read_predictions
+from brainmri.scoring.records import ROWS, Evaluated, Segment
+from brainmri.scoring.training_scores import CURVES, kept_epoch
 
-TABLES = ("predictions", "roc", "precision_recall", "reliability", "coverage_risk")
+TABLES: dict[str, Kinds] = {"predictions": COLUMNS, **POINTS}
+LEVELS: Kinds = {"label": str, "stage": str, "level": int, "share": float}  # of `histograms.csv`
 
 
 def run(
@@ -44,23 +49,28 @@ def run(
     summary = processed / "summary"
     data = data_facts(raw, summary, processed / "external")
     table = scan_facts({name: read_index(processed / name) for name in ("train", "val", "test")})
-    classify, probe = read_json(evaluation / "scores.json"), read_json(probes / "scores.json")
-    curves = read_table(model / "curves.csv")
+    classify, probe = read_json(evaluation / "scores.json", Evaluated), read_json(probes / "scores.json", Probe)
+    curves = read_table(model / "curves.csv", CURVES)
     kept = curves.iloc[kept_epoch(curves["val_loss"])]
     classify["validation"] = {"epoch": int(kept["epoch"]), "loss": kept["val_loss"], "accuracy": kept["val_accuracy"]}
     note = "simulated data" if data["simulated"] else f"source: {data['source']}"
-    found = {"data": data, "probe": probe, "classify": classify, "segment": read_json(segmentation / "scores.json")}
+    found = {
+        "data": data,
+        "probe": probe,
+        "classify": classify,
+        "segment": read_json(segmentation / "scores.json", Segment),
+    }
     with new_directory(metrics) as numbers, new_directory(plots) as folder, new_directory(page) as written:
         for name, content in {**found, "summary": headline_numbers(found)}.items():
             write_json(numbers / f"{name}.json", content)
         gather(folder, curves, evaluation)
         write_table(folder / "metadata.csv", table)
         figures.scores(folder / "scores.png", score_table(classify, probe), note)
-        draw_data(folder, data, read_table(summary / "histograms.csv"), note)
+        draw_data(folder, data, curves, read_table(summary / "histograms.csv", LEVELS), note)
         draw_answers(folder, data["classes"], classify, note)
         figures.dice(folder / "dice.png", scored_rows(segmentation), data["classes"], note)
         figures.dice_by_method(folder / "dice_by_method.png", scored_rows(segmentation), note)
-        of = (found, table, read_table(folder / "predictions.csv"), folder)
+        of = (found, table, read_predictions(folder / "predictions.csv"), folder)
         (numbers / "model_card.md").write_text(as_markdown(model_card.card(*of), f"../{plots.name}"))
         scans = model_card.scans(summary, preview, evaluation, segmentation, found["segment"])
         (written / "index.html").write_text(as_html([*model_card.card(*of, evaluation / "cases.png"), *scans]))
@@ -68,13 +78,13 @@ def run(
 
 def data_facts(raw: Path, summary: Path, external: Path) -> dict[str, Any]:
     """Return what fetch and preprocess say of the images, lists as counts; of external sets where there are some."""
-    source = read_json(raw / "summary.json")
+    source = read_json(raw / "summary.json", FetchSummary)
     known = ("ignored", "differences", "patients_in_several_splits")  # counts of images stand in the summary
     sets = {name: {key: facts[key] for key in known} for name, facts in source["sets"].items()}
     data = {"simulated": source["simulated"], "source": source["source"], "sets": sets}
-    if elsewhere := read_json(external / "counts.json"):
+    if elsewhere := external_counts(external):
         data["external"] = elsewhere
-    return without_rows(data | read_json(summary / "summary.json"))
+    return without_rows(data | read_json(summary / "summary.json", Preprocessed))
 
 
 def without_rows(data: dict[str, Any]) -> dict[str, Any]:
@@ -95,16 +105,16 @@ def gather(folder: Path, curves: pd.DataFrame, evaluation: Path) -> None:
         shutil.copyfile(evaluation / f"{name}.csv", folder / f"{name}.csv")
 
 
-def draw_data(folder: Path, data: dict[str, Any], levels: pd.DataFrame, note: str) -> None:
+def draw_data(folder: Path, data: dict[str, Any], epochs: pd.DataFrame, levels: pd.DataFrame, note: str) -> None:
     """Draw the charts of the data and of training."""
     figures.counts(folder / "counts.png", data["images"], data["classes"], note)
     figures.histograms(folder / "histograms.png", levels, data["classes"], note)
-    figures.curves(folder / "curves.png", read_table(folder / "curves.csv"), note)
+    figures.curves(folder / "curves.png", epochs, note)
 
 
 def draw_answers(folder: Path, classes: list[str], classify: dict[str, Any], note: str) -> None:
     """Draw the charts of the classifier's answers from the tables in `folder`."""
-    tables = {name: read_table(folder / f"{name}.csv") for name in TABLES}
+    tables = {name: read_table(folder / f"{name}.csv", kinds) for name, kinds in TABLES.items()}
     by_class = classify["whole"]["classes"]
     confusions = card_scores.confusions(tables["predictions"], classes)
     counts = {name.replace("_", "-"): table.to_numpy() for name, table in confusions.items()}
@@ -124,7 +134,7 @@ def draw_answers(folder: Path, classes: list[str], classify: dict[str, Any], not
 
 def scored_rows(segmentation: Path) -> pd.DataFrame:
     """Return the rows of images that have a tumour in truth."""
-    table = read_table(segmentation / "rows.csv")
+    table = read_table(segmentation / "rows.csv", ROWS)
     return table[table["truth_px"] > 0]
 
 

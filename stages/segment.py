@@ -17,22 +17,23 @@ import pandas as pd
 from tqdm import tqdm
 
 from brainmri.core.errors import exit_on_error
-from brainmri.core.files import create_array, new_directory, read_json, write_json, write_table
+from brainmri.core.files import create_array, new_directory, read_record, write_json, write_table
 from brainmri.core.index import Split, read_split
 from brainmri.core.labels import NO_TUMOUR
-from brainmri.core.manifest import EXTERNAL
+from brainmri.core.manifest import EXTERNAL, external_counts
 from brainmri.core.params import load
-from brainmri.models import unet
 from brainmri.models.classifier import Classifier, class_probabilities, load_classifier
 from brainmri.models.model_files import require_same_images
-from brainmri.models.saliency import classifier_evidence
+from brainmri.models.unet import Unet, why_no_unet
+from brainmri.parallel.pieces import each_piece
+from brainmri.preprocessing.images import MadeWith
 from brainmri.preprocessing.native import native_truths
 from brainmri.reporting import galleries
-from brainmri.scoring.mask_scores import COLUMNS, method_scores, score_rows
-from brainmri.segmentation.methods import METHODS, Tools, outline, usable
+from brainmri.scoring.mask_scores import method_scores, score_rows
+from brainmri.scoring.records import COLUMNS
+from brainmri.segmentation import outlining
+from brainmri.segmentation.methods import METHODS, Tools, usable
 from brainmri.segmentation.segment_params import SegmentParams
-
-AT_ONCE = 256  # images that a method gets, so that memory stays flat
 
 
 class Params(SegmentParams):
@@ -46,16 +47,18 @@ def run(
     needed = params.gate or (params.guide and any(METHODS[name].takes_evidence for name in params.methods))
     classifier = load_fitting(classifier_folder, (test, external)) if needed else None
     tools = Tools(params, fitting_unet(params, unet_folder, (test, external)))
-    skipped = {name: read_json(unet_folder / "skipped.json")["reason"] for name in unusable(params, tools)}
+    guide = classifier_folder if params.guide else None
+    skipped = {name: why_no_unet(unet_folder) for name in unusable(params, tools)}
     for name, reason in skipped.items():
         print(f"segment: method {name} left out: {reason}")
-    work = Work(params, raw, read_json(test / "preprocess.json")["params"]["fit"], tools, classifier, skipped)
+    fit = read_record(test / "preprocess.json", MadeWith).params.fit
+    work = Work(params, raw, fit, classifier, skipped, unet_folder, guide)
     with new_directory(out) as folder:
-        scores = segment(work, read_split(test), folder)
+        scores = segment(work, Masked(test, read_split(test)), folder)
         elsewhere = {}
-        for name, split in masked_sets(external).items():
+        for name, found in masked_sets(external).items():
             (folder / f"{EXTERNAL}{name}").mkdir()
-            elsewhere[name] = segment(work, split, folder / f"{EXTERNAL}{name}")
+            elsewhere[name] = segment(work, found, folder / f"{EXTERNAL}{name}")
         write_json(folder / "scores.json", scores | ({"external": elsewhere} if elsewhere else {}))
 
 
@@ -65,9 +68,18 @@ class Work(NamedTuple):
     params: Params
     raw: Path
     fit: str  # how the images met the square grid
-    tools: Tools
-    classifier: Classifier | None  # for gate and guide
+    classifier: Classifier | None  # for the gate
     skipped: dict[str, str]  # methods that cannot be used, and why
+    unet: Path  # its folder
+    guide: Path | None  # folder of the classifier whose evidence a method takes into account
+
+
+class Masked(NamedTuple):
+    """A set to outline."""
+
+    folder: Path  # of its arrays
+    split: Split
+    start: int = 0  # row of its first image in them
 
 
 def unusable(params: Params, tools: Tools) -> list[str]:
@@ -75,38 +87,38 @@ def unusable(params: Params, tools: Tools) -> list[str]:
     return [name for name in params.methods if name not in usable(tools)]
 
 
-def masked_sets(folder: Path) -> dict[str, Split]:
+def masked_sets(folder: Path) -> dict[str, Masked]:
     """Return each external set with masks by its name; its rows stand together, so that no array is copied."""
     whole = read_split(folder)
     of_set = whole.index["set"].to_numpy(str)
     found = {}
-    for name, counts in read_json(folder / "counts.json").items():
+    for name, counts in external_counts(folder).items():
         rows = np.flatnonzero(of_set == EXTERNAL + name)
         if counts["masked"]:
             part = slice(rows[0], rows[-1] + 1)
-            found[name] = Split(whole.index.iloc[part].reset_index(drop=True), whole.images[part], whole.masks)
+            own = Split(whole.index.iloc[part].reset_index(drop=True), whole.images[part], whole.masks)
+            found[name] = Masked(folder, own, int(rows[0]))
         elif counts["with_mask"]:
             print(f"segment: external set {name}: no mask is left of {counts['images']} images")
     return found
 
 
-def segment(work: Work, split: Split, folder: Path) -> dict[str, Any]:
-    """Outline every image of a split by each method; write masks, rows and overlays, and return the scores."""
-    params, skipped = work.params, work.skipped
+def segment(work: Work, found: Masked, folder: Path) -> dict[str, Any]:
+    """Outline every image of a set by each method; write masks, rows and overlays, and return the scores."""
+    params, skipped, split = work.params, work.skipped, found.split
     clear = called_clear(work.classifier, split) if params.gate and work.classifier else None
     masks: dict[str, np.ndarray] = {}
     for name in (name for name in params.methods if name not in skipped):
         masks[name] = create_array(folder / f"masks-{name}.npy", split.images.shape[:3])
-        guide = work.classifier if params.guide and METHODS[name].takes_evidence else None
-        outline_all(masks[name], name, split, work.tools, guide)
+        outline_all(masks[name], name, found, work, folder)
     tables = score_all(split, masks, work.raw, work.fit)
     nothing = tables.pop("")
     scores: dict[str, Any] = {
         name: {"title": METHODS[name].title, "skipped": reason} for name, reason in skipped.items()
     }
     for name, table in tables.items():
-        found = method_scores(table, nothing, clear, params.size_bounds_px, params.seed, params.bootstrap)
-        scores[name] = {"title": METHODS[name].title, **found}
+        own = method_scores(table, nothing, clear, params.size_bounds_px, params.seed, params.bootstrap)
+        scores[name] = {"title": METHODS[name].title, **own}
         draw_overlays(folder / f"overlays-{name}.png", split, masks[name], table, name)
     rows = [table.assign(method=name, called_clear=clear) for name, table in tables.items()]
     write_table(
@@ -115,33 +127,27 @@ def segment(work: Work, split: Split, folder: Path) -> dict[str, Any]:
     return scores
 
 
-def fitting_unet(params: Params, folder: Path, images: Sequence[Path]) -> unet.Unet | None:
+def fitting_unet(params: Params, folder: Path, images: Sequence[Path]) -> Unet | None:
     """Load the U-Net where a method needs it; None where none does, and where it was not trained."""
     if not any(METHODS[name].needs_unet for name in params.methods):
         return None
-    network = unet.load_unet(folder)
+    network = outlining.kept_unet(folder)
     if network is not None:
         for place in images:
             require_same_images(place, network.image_params)
     return network
 
 
-def outline_all(masks: np.ndarray, name: str, split: Split, tools: Tools, guide: Classifier | None) -> None:
-    """Write the masks that a method gives into `masks` (N, S, S); with a guide, the method is told its evidence."""
-    with tqdm(desc=f"segment {name}", total=len(masks), unit="image", mininterval=1) as bar:
-        for at in range(0, len(masks), AT_ONCE):
-            part = slice(at, at + AT_ONCE)
-            evidence = tumour_evidence(guide, split, part) if guide else None
-            masks[part] = outline(name, split.images[part], tools, evidence)
-            bar.update(len(masks[part]))
-
-
-def tumour_evidence(classifier: Classifier, split: Split, part: slice) -> np.ndarray:
-    """Return where the classifier sees evidence for the likeliest kind of tumour, `(n, S, S)`, in a part of a split."""
-    images, table = split.images[part], split.index.iloc[part]
-    tumours = np.array([at for at, name in enumerate(classifier.classes) if name != NO_TUMOUR])
-    likeliest = class_probabilities(classifier, images, table)[:, tumours].argmax(axis=1)
-    return classifier_evidence(classifier, images, table, tumours[likeliest])
+def outline_all(masks: np.ndarray, name: str, found: Masked, work: Work, folder: Path) -> None:
+    """Write the masks that a method gives into `masks` (N, S, S); in `folder` workers may leave parts of them."""
+    index = found.split.index.set_axis(range(found.start, found.start + len(masks)))
+    params = SegmentParams(**work.params.model_dump())  # not this script's own, which no worker knows
+    guide = work.guide if METHODS[name].takes_evidence else None
+    parts = outlining.pieces(name, params, found.folder / "images.npy", index, work.unet, guide)
+    at = 0
+    for _, arrays in each_piece(outlining.outline_piece, parts, folder, f"segment {name}"):
+        masks[at : at + len(arrays["masks"])] = arrays["masks"]
+        at += len(arrays["masks"])
 
 
 def load_fitting(folder: Path, images: Sequence[Path]) -> Classifier:

@@ -2,35 +2,49 @@
 
 Reads `data/processed/train`, `data/processed/val` and of `data/augmented` the folder that `train.variants` names; never
 the test split. Writes the folder `models/classifier`: `model.keras`, `preprocess.json` (how its input has to be made,
-and its classes), `metadata.json` (the columns it takes), `calibration.json`, `curves.csv`, `versions.json`, and under
-`repeats/` the same of every further seed. Until it is done, its checkpoint stands in `.resume/`, which a killed run
-goes on from.
+and its classes), `metadata.json` (the columns it takes), `calibration.json`, `likeness.npz` (what the training images
+are to the network), `curves.csv`, `versions.json`, and under `repeats/` the same of every further seed. Until it is
+done, its checkpoint stands in `.resume/`, which a killed run goes on from.
 """
 
 import argparse
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from brainmri.core.errors import ArtifactError, InputError, exit_on_error
-from brainmri.core.files import new_directory, open_array, read_json, write_json, write_table
-from brainmri.core.index import Split, read_index, read_split
-from brainmri.core.params import check, load
+from brainmri.core.files import new_directory, open_array, read_record, write_json, write_table
+from brainmri.core.index import Split, read_split, read_table
+from brainmri.core.params import load
 from brainmri.core.quiet_keras import keras
 from brainmri.learning import training, workers
 from brainmri.models import classifier_networks
-from brainmri.models.classifier import BATCH, model_answer
+from brainmri.models.classifier import (
+    BATCH,
+    LIKENESS,
+    Likeness,
+    answer_and_distances,
+    by_view,
+    learnt_likeness,
+    unlikeness,
+    usual_distances,
+    with_features,
+    write_likeness,
+)
 from brainmri.models.classifier_batches import ImageBatches, targets
 from brainmri.models.classifier_params import ClassifierParams
 from brainmri.models.model_files import save_model
-from brainmri.preprocessing.augmentation import VariationParams
+from brainmri.preprocessing.augmentation import VARIANTS, VariationParams
 from brainmri.preprocessing.columns import Encoding, encode, fit_encoding, width
+from brainmri.preprocessing.images import MadeWith
 from brainmri.reporting import live
-from brainmri.scoring.calibration import calibrate
+from brainmri.scoring.calibration import calibrate, unlike_threshold
 
 
 class Params(ClassifierParams):
@@ -39,8 +53,7 @@ class Params(ClassifierParams):
 
 def run(params: Params, train: Path, val: Path, augmented: Path, out: Path, resume_root: Path) -> None:
     """Train a classifier on the folders `train` and `augmented`, choose and calibrate on `val`, write it to `out`."""
-    made_with = read_json(train / "preprocess.json")
-    classes: list[str] = made_with["classes"]
+    classes = read_record(train / "preprocess.json", MadeWith).classes
     learning, validation = read_split(train), read_split(val)
     encoding = fit_encoding(learning.index[learning.index["label"] != ""], params.metadata)
     data = [folder / name for folder in (train, val) for name in ("images.npy", "index.csv")]
@@ -82,8 +95,23 @@ def train_one(
     model = workers.apart(model)
     save_model(model, folder / "model.keras")
     write_table(folder / "curves.csv", pd.DataFrame(curves).astype({"epoch": int}))
-    true, given = checks.targets.onehot.argmax(axis=1), answers(model, checks, params.mirror)
-    write_json(folder / "calibration.json", {"mirror": params.mirror, **calibrate(true, given, params.abstain_risk)})
+    calibration, likeness = calibrated(with_features(model), batches, checks, params)
+    write_json(folder / "calibration.json", calibration)
+    write_likeness(folder / LIKENESS, likeness)
+
+
+def calibrated(
+    model: keras.Model, batches: ImageBatches, checks: ImageBatches, params: Params
+) -> tuple[dict[str, Any], Likeness]:
+    """Return what `calibration.json` holds of a model of `with_features`, and what its training images are to it."""
+    likeness = learnt(model, batches, params.unlike_images)
+    true, (given, away) = checks.targets.onehot.argmax(axis=1), answers(model, checks, params.mirror, likeness)
+    likeness = replace(likeness, typical=usual_distances(away))
+    unlike = unlikeness(away, likeness)
+    found = {"mirror": params.mirror, **calibrate(true, given, params.abstain_risk)}
+    found["unlike_above"] = unlike_threshold(unlike, params.unlike_share)
+    found["validation"]["unlike"] = int(np.sum(unlike > found["unlike_above"]))
+    return found, likeness
 
 
 def plan(params: Params) -> training.Plan:
@@ -115,15 +143,15 @@ def training_batches(
     """Return the labelled training images, varied anew each epoch or with their stored variants behind them."""
     labelled = np.flatnonzero(split.index["label"] != "")
     if params.variants == "fresh":
-        path = augmented / "fresh/ranges.json"
-        ranges = check(read_json(path), VariationParams, str(path))
+        ranges = read_record(augmented / "fresh/ranges.json", VariationParams)
         return _batches([split.images], labelled, split.index.iloc[labelled], classes, encoding, params, seed, ranges)
     stored = augmented / "stored"
-    variants, table = open_array(stored / "images.npy"), read_index(stored)
-    if len(table) != len(variants) or variants.shape[1:] != split.images.shape[1:]:
+    table = read_table(stored / "index.csv", VARIANTS)
+    variants = open_array(stored / "images.npy", (len(table), *split.images.shape[1:]))
+    if len(table) and not table["row"].between(0, len(split.images) - 1).all():
         raise ArtifactError(
-            f"{stored}: variants should fit their table and the training images {split.images.shape[1:]}, "
-            f"received {len(table)} rows and an array of {variants.shape}; run `dvc repro augment`"
+            f"{stored / 'index.csv'}: each row should be of one of the {len(split.images)} training images, received "
+            f"{table['row'].min()} to {table['row'].max()}; run `dvc repro augment`"
         )
     rows = np.concatenate([labelled, len(split.images) + np.arange(len(variants))])
     table = split.index.iloc[np.concatenate([labelled, table["row"].to_numpy(int)])]
@@ -155,14 +183,31 @@ def _batches(
     return ImageBatches(arrays, rows, wanted, params.batch_size, seed, ranges, columns)
 
 
-def answers(model: keras.Model, batches: ImageBatches, mirror: bool) -> np.ndarray:
-    """Return the probabilities (N, K) of the images of `batches`, made as prediction makes them."""
-    images, columns = batches.arrays[0], batches.columns
-    parts = []
-    for at in range(0, len(batches.rows), BATCH):
-        own = None if columns is None else columns[at : at + BATCH]
-        parts.append(model_answer(model, images[batches.rows[at : at + BATCH]], own, mirror))
-    return np.concatenate(parts)
+def learnt(model: keras.Model, batches: ImageBatches, most: int) -> Likeness:
+    """Return what at most so many training images, as they are and of all classes in proportion, are to a model."""
+    numbers = batches.targets.onehot.argmax(axis=1)
+    originals = np.flatnonzero(batches.rows < len(batches.arrays[0]))  # stored variants stand behind them
+    by_class = originals[np.argsort(numbers[originals], kind="stable")]
+    chosen = by_class[np.linspace(0, len(by_class) - 1, min(most, len(by_class))).astype(int)]
+    features = [by_view(model, *inputs, mirror=False)[1][0] for inputs in pieces(batches, chosen)]
+    return learnt_likeness(np.concatenate(features), numbers[chosen])
+
+
+def answers(
+    model: keras.Model, batches: ImageBatches, mirror: bool, likeness: Likeness
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return probabilities (N, K) and distances (2, N) of the images of `batches`, made as prediction makes them."""
+    inputs = pieces(batches, np.arange(len(batches.rows)))
+    parts = [answer_and_distances(model, *own, mirror, likeness) for own in inputs]
+    given, away = zip(*parts, strict=True)
+    return np.concatenate(given), np.concatenate(away, axis=1)
+
+
+def pieces(batches: ImageBatches, chosen: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+    """Yield images (B, S, S, C) uint8 and columns (B, M) of some of the rows (M,) of `batches`, a batch at a time."""
+    for at in range(0, len(chosen), BATCH):
+        part = chosen[at : at + BATCH]
+        yield batches.arrays[0][batches.rows[part]], None if batches.columns is None else batches.columns[part]
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """A small generated set, taken through the stages once for all the tests that look at what they write."""
 
+import os
 import shutil
 import sys
 from importlib.util import find_spec
@@ -10,6 +11,10 @@ import numpy as np
 import pytest
 import yaml
 from hypothesis import settings
+
+# As `core/quiet_keras.py` has it, for tests that import Keras themselves. What the environment says goes first, and at
+# 2 TensorFlow tells of a GPU that it did not find ("failed call to cuInit").
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 # A property is not timed: on a machine that is busy with something else it would fail by chance.
 settings.register_profile("untimed", deadline=None)

@@ -5,6 +5,7 @@ import numpy as np
 from keras import layers
 
 from brainmri.core.files import write_json
+from brainmri.models.classifier import learnt_likeness, write_likeness
 from brainmri.models.model_files import save_model
 
 CLASSES = ["glioma", "meningioma", "notumor", "pituitary"]
@@ -30,6 +31,9 @@ def handmade(folder, size=128):
     classifier = keras.Model(pixels, classes(layers.GlobalAveragePooling2D()(tumour)))
     classes.set_weights([np.array([[0, 4000.0, 0, 0]]), np.array([-6.0, -6, 0, -6])])
     save_model(classifier, folder / "classifier/model.keras")
-    write_json(folder / "classifier/calibration.json", {"mirror": False, "temperature": 1.0, "abstain_below": 0.5})
+    calibration = {"mirror": False, "temperature": 1.0, "abstain_below": 0.5, "unlike_above": 1e6}
+    write_json(folder / "classifier/calibration.json", calibration)
+    shares = np.linspace(0, 1, 16)[:, None]  # of what is bright; nothing is unlike these
+    write_likeness(folder / "classifier/likeness.npz", learnt_likeness(shares, np.zeros(16, int)))
     write_json(folder / "classifier/metadata.json", [])
     return folder

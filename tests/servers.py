@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -60,11 +61,11 @@ def free_port():
 
 
 @contextmanager
-def running(words, port, log):
+def running(words, port, log, cwd=None):
     """Run a server until the block ends; it also ends when this process does. The block starts when it answers."""
     with log.open("ab") as out:
         started = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", *words], stdout=out, stderr=out, stdin=subprocess.DEVNULL
+            ["setpriv", "--pdeathsig", "KILL", *words], stdout=out, stderr=out, stdin=subprocess.DEVNULL, cwd=cwd
         )
     try:
         wait_for(port, started, log)
@@ -214,3 +215,27 @@ def small_disk(folder, megabytes):
         yield as_root("mount", "-o", f"remount,size={megabytes + 64}m", str(folder))
     finally:
         subprocess.run(as_root("umount", "--lazy", str(folder)), check=True)
+
+
+@contextmanager
+def dask_scheduler(folder):
+    """Run a Dask scheduler; give its process, its address and that of its dashboard."""
+    require(find_spec("distributed"), "distributed (the extra `cluster`)")
+    folder.mkdir(exist_ok=True, parents=True)
+    port, dashboard = free_port(), free_port()
+    words = ["--host", "127.0.0.1", "--port", str(port), "--dashboard-address", f"127.0.0.1:{dashboard}"]
+    command = [sys.executable, "-m", "distributed.cli.dask_scheduler", *words]
+    with running(command, port, folder / "scheduler.log") as started:
+        wait_for(dashboard, started, folder / "scheduler.log")
+        yield started, f"tcp://127.0.0.1:{port}", f"http://127.0.0.1:{dashboard}"
+
+
+@contextmanager
+def dask_worker(address, folder, name, code):
+    """Run a Dask worker on the project in the folder `code`; give its process."""
+    port = free_port()
+    words = ["--host", "127.0.0.1", "--worker-port", str(port), "--nthreads", "1", "--no-nanny", "--no-dashboard"]
+    words += ["--name", name, "--local-directory", str(folder)]
+    command = [sys.executable, "-m", "distributed.cli.dask_worker", address, *words]
+    with running(command, port, folder / f"{name}.log", cwd=code) as started:
+        yield started

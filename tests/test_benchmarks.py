@@ -9,8 +9,9 @@ import pytest
 from conftest import PARAMS
 from handmade import handmade
 
-from benchmarks import bench_augment, bench_kmeans, bench_predict, bench_preprocess, volumes
+from benchmarks import bench_augment, bench_kmeans, bench_predict, bench_preprocess, nonheads, unlike, volumes
 from benchmarks.common import images
+from brainmri.models.classifier import load_classifier
 from brainmri.prediction.trained_models import load_models
 
 pytestmark = [
@@ -54,3 +55,20 @@ def test_real_volumes_are_held_against_the_masks_beside_them(tmp_path):
     assert (case.name, case.label) == ("one, Pre", "glioma")
     assert case.truth.sum() == mask.sum()
     assert case.found.mask.shape == case.truth.shape
+
+
+def test_pictures_without_a_head_are_drawn_alike_each_time_and_counted(classifier, processed):
+    drawn, again = (nonheads.drawn(2) for _ in range(2))
+    for name, (one, other) in drawn.items():
+        np.testing.assert_array_equal(one, again[name][0])
+        assert one.shape[:2] == (256, 256)
+        assert (one != other).any() if one.shape == other.shape else True
+    old = unlike.dataclasses.replace(load_classifier(classifier), likeness=None)
+    lines = unlike.run(unlike.measured(old, processed), processed, None, 1).splitlines()
+    assert [line.split(" | ")[0].removeprefix("| ") for line in lines[2:]] == [
+        *(nonheads.KINDS), "all without a head", "test images",
+    ]  # fmt: skip
+    for line in lines[2:]:
+        of, *_ = counts = [int(cell) for cell in line.split(" | ")[1:7]]
+        headless, unlike_, _, unsure_alone, answered = counts[1:]
+        assert headless + unlike_ + unsure_alone + answered == of

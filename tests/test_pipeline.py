@@ -195,14 +195,14 @@ def test_a_stage_runs_by_its_path_as_well(clean, tmp_path):
 
 
 def test_a_run_is_recorded_with_its_commit(clean, tmp_path):
-    sh(clean, "python", "-m", "brainmri.project.cli", "record", "tiny", "dvc repro", str(tmp_path / "run.json"))
+    sh(clean, "python", "-m", "brainmri.commands.cli", "record", "tiny", "dvc repro", str(tmp_path / "run.json"))
     found = json.loads((tmp_path / "run.json").read_text())
     assert found["commit"] == sh(clean, "git", "rev-parse", "HEAD").strip()
     assert found["metrics"]["classify"]["whole"]["images"] > 0
     assert found["versions"]["keras"]
     (clean / "stages/train.py").write_text("# changed\n")
     printed = sh(
-        clean, "python", "-m", "brainmri.project.cli", "record", "tiny", "x", str(tmp_path / "other.json"), ok=False
+        clean, "python", "-m", "brainmri.commands.cli", "record", "tiny", "x", str(tmp_path / "other.json"), ok=False
     )
     assert "code should be committed before its run is recorded" in printed
     assert not (tmp_path / "other.json").exists()

@@ -53,6 +53,15 @@ def unroll(page):
     settled(page)
 
 
+def cut_off(page):
+    """Return the names of the tables in sight that are cut off at a side or at the bottom."""
+    return page.evaluate(
+        """[...document.querySelectorAll('.scroll')]
+            .filter(part => part.scrollWidth > part.clientWidth || part.scrollHeight > part.clientHeight)
+            .map(part => part.ariaLabel)"""
+    )
+
+
 def open_tab(page, title):
     """Open a tab of the page of a run and wait for what it shows."""
     page.get_by_role("tab", name=title, exact=True).click()

@@ -5,7 +5,7 @@ from typing import Any
 from brainmri.comparison.regression import drops, outcome, revision_name, verdict
 from brainmri.reporting.documents import Block, Heading, Items, Lead, Table, Text, as_markdown
 from brainmri.reporting.formatting import change, code, p_value, score, signed
-from brainmri.scoring.epochs import kept_epoch
+from brainmri.scoring.training_scores import kept_epoch
 
 ROWS = 20  # of a long table; JSON has them all
 EPOCHS = 5  # parts that training is shown in

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from brainmri.comparison.regression import HIGHER_IS_WORSE
 from brainmri.reporting.figures import COLOURS, save
-from brainmri.scoring.epochs import kept_epoch
+from brainmri.scoring.training_scores import kept_epoch
 
 plt.rcParams["text.parse_math"] = False  # a dollar sign in the name of a branch begins no formula
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from brainmri.core.files import read_json
+from brainmri.reporting.summary import Data, Summary
 
 SAID = {
     "accuracy": "accuracy",
@@ -22,8 +23,8 @@ def headline(root: Path) -> str:
     root : Path
         The project's folder.
     """
-    found = read_json(root / "metrics/summary.json")
-    simulated = read_json(root / "metrics/data.json")["simulated"]
+    found = read_json(root / "metrics/summary.json", Summary)
+    simulated = read_json(root / "metrics/data.json", Data)["simulated"]
     scores = ", ".join(f"{said} {found[name]:.3f}" for name, said in SAID.items() if name in found)
     kind = "Simulated data" if simulated else "Real scans"
     return f"{kind}, {found['test_images']} test images: {scores}\n{_seen(found)}"

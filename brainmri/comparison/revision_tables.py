@@ -1,20 +1,23 @@
 """The files of a revision as values: tables, JSON and YAML from bytes, each checked, none read from disk here."""
 
-import json
 from io import BytesIO
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
+import numpy as np
 import pandas as pd
-from dvc.utils.serialize import ParseError, parse_yaml
 
-from brainmri.core.errors import ArtifactError
+from brainmri.core.errors import ArtifactError, ParamsError, one_line, shown
+from brainmri.core.files import parse_json
+from brainmri.core.missing import locked
+from brainmri.core.params import parse_yaml
 from brainmri.scoring.probabilities import class_names
 
 PREDICTIONS = "plots/predictions.csv"
 CURVES = "plots/curves.csv"
 CURVE_COLUMNS = ("epoch", "loss", "val_loss", "accuracy", "val_accuracy")
 SEGMENTATION = "data/segmentation/rows.csv"
+OUTLINE_NAMES = ("image_id", "label", "set", "method")
 MANIFEST = "data/raw/manifest.csv"
 
 
@@ -91,25 +94,43 @@ def segmentation(data: bytes, path: str) -> pd.DataFrame:
     return table.assign(**_numbers(table[["dice", "truth_px"]], path))
 
 
+def choices(data: bytes, path: str) -> pd.DataFrame:
+    """Return the Dice of each way of cleaning that a U-Net's was chosen from."""
+    table = _numbers(_table(data, path, ("dice",), key=())[["dice"]], path)
+    if table["dice"].isna().all():
+        raise ArtifactError(f"{path}: dice should hold numbers, received none; run `dvc repro`")
+    return table
+
+
+def outline_rows(data: bytes, path: str) -> pd.DataFrame:
+    """Return rows.csv of the segmentation whole: names as text, True and False too, all else numbers."""
+    table = _table(data, path, ("image_id", "unit", "method", "dice", "truth_px"), key=("image_id", "method"))
+    names = [name for name in table if name in OUTLINE_NAMES or table[name].isin(["True", "False"]).any()]
+    return table.assign(**_numbers(table.drop(columns=names), path))
+
+
 def _table(
     data: bytes, path: str, needed: tuple[str, ...] = ("image_id",), key: tuple[str, ...] = ("image_id",)
 ) -> Any:
     try:
         # All text: an image id such as 12e4567 is no number, a class may be called NA.
         table = pd.read_csv(BytesIO(data), dtype=str, keep_default_na=False)
-    except (ValueError, pd.errors.ParserError) as error:
+    except (ValueError, OverflowError) as error:  # pandas' own errors are ValueErrors
         raise ArtifactError(f"{path}: should be a CSV table, received: {one_line(error)}") from None
     lacking = sorted(set(needed) - set(table.columns))
     if lacking:
         raise ArtifactError(f"{path}: should have the columns {list(needed)}, received none called {lacking}")
-    if table.duplicated(list(key)).any():
+    if key and table.duplicated(list(key)).any():
         raise ArtifactError(f"{path}: each {' and '.join(key)} should occur once, received some twice; run `dvc repro`")
     return table
 
 
 def _numbers(table: pd.DataFrame, path: str) -> pd.DataFrame:
     try:
-        return table.replace("", "nan").astype(float)
+        numbers = table.replace("", "nan").astype(float)
+        if np.isinf(numbers).any(axis=None):
+            raise ValueError("infinity")
+        return numbers
     except ValueError as error:
         raise ArtifactError(f"{path}: {list(table.columns)} should be numbers, received: {one_line(error)}") from None
 
@@ -117,7 +138,7 @@ def _numbers(table: pd.DataFrame, path: str) -> pd.DataFrame:
 def from_json(data: bytes, path: str) -> Any:
     """Return the content of a JSON file."""
     try:
-        return json.loads(data)
+        return parse_json(data)
     except ValueError as error:
         raise ArtifactError(f"{path}: should be JSON, received: {one_line(error)}") from None
 
@@ -126,16 +147,32 @@ def from_yaml(data: bytes, path: str) -> dict[str, Any]:
     """Return the mapping in a YAML file, read as DVC reads it."""
     try:
         content = parse_yaml(data.decode(), path)
-    except (ParseError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise ArtifactError(f"{path}: should be YAML, received: {one_line(error)}") from None
+    except ParamsError as error:
+        raise ArtifactError(str(error)) from None
     if not isinstance(content, dict):
-        raise ArtifactError(f"{path}: should be a mapping, received {type(content).__name__}")
+        raise ArtifactError(f"{path}: should be a mapping, received {shown(content)}")
     return content
+
+
+def listing(data: bytes, path: str) -> list[dict[str, str]]:
+    """Return what DVC's cache says that a folder holds: `relpath` and `md5` of each file."""
+    found = from_json(data, path)
+    whole = isinstance(found, list) and all(
+        isinstance(entry, dict) and {"relpath", "md5"} <= {*entry} for entry in found
+    )
+    if not whole:
+        raise ArtifactError(f"{path}: should list files, received {shown(found)}; `dvc pull` or `dvc repro` mends it")
+    return list(found)
 
 
 def flat_json(data: bytes, path: str) -> dict[str, Any]:
     """Return a JSON file as `flat` gives it."""
-    return flat(from_json(data, path))
+    content = from_json(data, path)
+    if not isinstance(content, dict):
+        raise ArtifactError(f"{path}: should be a mapping, received {shown(content)}; run `dvc repro report`")
+    return flat(content)
 
 
 def flat_yaml(data: bytes, path: str) -> dict[str, Any]:
@@ -145,10 +182,10 @@ def flat_yaml(data: bytes, path: str) -> dict[str, Any]:
 
 def stages(data: bytes, path: str) -> dict[str, Any]:
     """Return the stages of a dvc.lock, which in the middle of a conflict may be anything."""
-    found = from_yaml(data, path).get("stages", {})
-    if not isinstance(found, dict) or not all(isinstance(entry, dict) for entry in found.values()):
-        raise ArtifactError(f"{path}: should map stages to what they read and wrote, received another; run `dvc repro`")
-    return found
+    try:
+        return locked(from_yaml(data, path), path)
+    except ParamsError as error:
+        raise ArtifactError(str(error)) from None
 
 
 def _leaf(value: Any) -> Any:
@@ -162,8 +199,3 @@ def _leaf(value: Any) -> Any:
     if isinstance(value, float) and value - value != 0:  # NaN and infinities, which JSON lacks
         return str(value)
     return value if value is None or isinstance(value, bool | int | float) else str(value)
-
-
-def one_line(error: Exception) -> str:
-    """Return what an error says, on one line."""
-    return " ".join(str(error).split())

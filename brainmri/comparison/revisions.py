@@ -20,9 +20,10 @@ from dvc.scm import NoSCMError, SCMError, resolve_rev
 from scmrepo.exceptions import SCMError as InternalSCMError
 
 from brainmri.comparison import revision_tables as tables
-from brainmri.core.errors import ArtifactError, InputError
+from brainmri.core.errors import ArtifactError, InputError, one_line
 
 WORKSPACE = "workspace"
+LONGEST_NAME = 200  # letters of a revision
 INDEXES = tuple(f"data/processed/{split}/index.csv" for split in ("train", "val", "test"))
 
 T = TypeVar("T")
@@ -64,9 +65,7 @@ def read_revisions(root: Path, names: Sequence[str], called: Sequence[str] | Non
         with Repo(str(root)) as repo:
             return [_read_revision(repo, name, shown) for name, shown in zip(names, called or names, strict=True)]
     except (NotDvcRepoError, NoSCMError, SCMError) as error:
-        raise InputError(
-            f"{root}: should be a DVC project in a git repository, received: {tables.one_line(error)}"
-        ) from None
+        raise InputError(f"{root}: should be a DVC project in a git repository, received: {one_line(error)}") from None
 
 
 def read_out(root: Path, name: str, path: str) -> bytes:
@@ -103,14 +102,16 @@ def _read_revision(repo: Repo, name: str, shown: str) -> Revision:
 
 def _commit(repo: Repo, name: str) -> str:
     try:
-        if name.startswith("-"):  # no name of git's begins so; a program that is handed it would take it for an option
-            raise SCMError("begins with a dash")
+        # No name of git's begins with a dash; a program that is handed it would take it for an option. A longer one is
+        # no file's name, which git asks the system for.
+        if name.startswith("-") or len(name) > LONGEST_NAME or not name.isprintable():
+            raise SCMError("no name")
         # The second call, because the first takes `HEAD:params.yaml` and `HEAD^{tree}`, which name no commit, as well.
         return str(repo.scm.resolve_commit(resolve_rev(repo.scm, name or "an empty name")).hexsha)
-    except (SCMError, InternalSCMError, AttributeError):
+    except (SCMError, InternalSCMError, AttributeError, ValueError, LookupError, OSError):
         raise InputError(
             "compare: each revision should be a commit, branch, tag or experiment of this project, or `workspace`, "
-            f"received `{' '.join(name.split())}`; look at `git log` and `dvc exp list --all`, and where the clone is "
+            f"received `{one_line(name, 80)}`; look at `git log` and `dvc exp list --all`, and where the clone is "
             "shallow get the rest with `git fetch --unshallow`"
         ) from None
 
@@ -211,7 +212,7 @@ def _cached(repo: Repo, hashes: dict[str, str], path: str) -> bytes:
         raise ArtifactError(f"{path}: no stage in dvc.lock wrote it; run `dvc repro` there and commit dvc.lock")
     if path == out:
         return _object(repo, out, hashes[out])
-    listing = tables.from_json(_object(repo, out, hashes[out]), f"{out}: its listing in DVC's cache")
+    listing = tables.listing(_object(repo, out, hashes[out]), f"{out}: its listing in DVC's cache")
     inside = path.removeprefix(f"{out}/")
     md5 = next((entry["md5"] for entry in listing if entry["relpath"] == inside), None)
     if md5 is None:

@@ -1,12 +1,9 @@
 """Run the pipeline for each combination of a grid of params, as DVC experiments; a sweep that was stopped goes on."""
 
 from collections.abc import Mapping, Sequence
-from io import BytesIO
 from pathlib import Path
 
-import pandas as pd
-
-from brainmri.comparison import experiments, sweep_report
+from brainmri.comparison import experiments, revision_tables, sweep_report
 from brainmri.comparison.grid import require_valid, title
 from brainmri.comparison.revisions import Revision, read_out, read_revisions
 from brainmri.comparison.sweep_report import Trial
@@ -75,10 +72,14 @@ def _figures(root: Path, revision: Revision) -> tuple[dict[str, float], str]:
     if len(figures) < len(names):
         return {}, f"{METRICS} should hold validation accuracy and loss, received none"
     try:
-        table = pd.read_csv(BytesIO(read_out(root, revision.name, CHOICES)))
+        data = read_out(root, revision.name, CHOICES)
     except ArtifactError:  # a set without masks has no U-Net
         return figures, ""
-    return figures | {"validation Dice of the U-Net": float(table["dice"].max())}, ""
+    try:
+        best = revision_tables.choices(data, CHOICES)["dice"].max()
+    except ArtifactError as error:
+        return {}, str(error)
+    return figures | {"validation Dice of the U-Net": float(best)}, ""
 
 
 def _validation_images(revisions: list[Revision]) -> int | None:

@@ -1,20 +1,37 @@
-"""Tell what a file is by its first bytes; its name counts only where these say nothing.
+"""Tell what a file is by its first bytes, and how large it may be; its name counts only where they say nothing.
 
 Scanners, browsers and people give names as they like: DICOM as `IM0001`, `x.MR` or `x.img`, JPEG as `x.jfif`, NIfTI as
 `scan.nii (1).gz`. And a DICOM file that is called `x.png` must not pass for a picture: pictures are stored as they
 came, with whoever is named in their header.
+
+Reading any one file takes a memory that is known before: what is beyond the numbers below is refused by what its header
+announces, before anything is decoded, and streams are cut there. What that comes to was measured, see docs/hostile.md.
 """
 
+import math
 import re
 import struct
 import zlib
-from pathlib import PurePosixPath
+from collections.abc import Sized
+from pathlib import Path, PurePosixPath
+
+from brainmri.core.errors import InputError
+
+MAX_FILE_BYTES = 2**28  # of a file as it lies there, or in an archive; a slice of MRI has kilobytes, rarely megabytes
+MAX_PIXELS = 2**26  # of a picture, a volume, a DICOM file: 8192 x 8192, or 512 x 512 x 256
+MAX_SIDE = 2**16 - 1  # of pixels along one side, as JPEG and DICOM have at most
+MAX_PIXEL_BYTES = 8 * MAX_PIXELS  # of these once decoded: a number has up to 8 bytes, a colour 4 times 2
+MAX_SLICES = 4096  # of a volume: each is an image by itself to whoever stores, classifies or outlines it
+MAX_TABLE_BYTES, MAX_ROWS = 2**27, 10**6  # of a CSV of a user's own
+MAX_FRAMES = 2**13  # of a DICOM file, which may hold many volumes
 
 PICTURE, DICOM, VOLUME = "picture", "DICOM", "NIfTI"  # VOLUME is MGH, too: one file with one volume
 PAIR = "half of a pair"  # .hdr of Analyze or NIfTI, whose voxels lie in an .img beside it
 HEAD_BYTES = 4096  # to recognise a file by; of one that is packed with gzip they unpack to more than a header
 
 IMAGE_SUFFIXES = (".bmp", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+# What Pillow calls the formats of pictures; it knows dozens more, one of them a program that it would run.
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 VOLUME_SUFFIXES = (".nii", ".nii.gz", ".mgh", ".mgz")
 ENDINGS = (
@@ -80,6 +97,26 @@ def _of_suffix(name: str) -> str:
         if name.endswith(suffixes):
             return own
     return ""
+
+
+def require_few_pixels(what: str, *sides: int) -> None:
+    """Raise `InputError` for more than `MAX_PIXELS` pixels, or a longer side than `MAX_SIDE`; `what` has them."""
+    if math.prod(sides) > MAX_PIXELS or max(sides) > MAX_SIDE:
+        received = "x".join(str(side) for side in sides)
+        raise InputError(
+            f"{what} should have at most {MAX_PIXELS} pixels, and {MAX_SIDE} along a side, received {received}; crop "
+            "or shrink it"
+        )
+
+
+def require_small_table(path: Path, rows: Sized = ()) -> None:
+    """Raise `InputError` for a CSV of too many bytes, or rows."""
+    size = path.stat().st_size
+    if size > MAX_TABLE_BYTES or len(rows) > MAX_ROWS:
+        raise InputError(
+            f"{path}: a table should have at most {MAX_ROWS} rows and {MAX_TABLE_BYTES} bytes, received "
+            f"{'more rows' if len(rows) > MAX_ROWS else f'{size} bytes'}; bring a part of it"
+        )
 
 
 def litter(name: str) -> str:

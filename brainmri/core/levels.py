@@ -13,6 +13,7 @@ Padding becomes the lowest of what is left, as air is; an outlier becomes the ne
 
 import math
 
+import cv2
 import numpy as np
 
 _TAIL = 0.001  # share of the pixels that may be outliers at each end, and that padding has at least
@@ -28,19 +29,32 @@ def own_levels(values: np.ndarray) -> np.ndarray:
     low, high, padding = _own_range(*_counted(values))
     if low == -math.inf and high == math.inf:
         return values
-    low, high = (float(end(values[(values >= low) & (values <= high)])) for end in (np.min, np.max))
-    return np.where(values >= padding, low, values.clip(low, high)).astype(values.dtype)
+    # Of large volumes there is room for one copy.
+    inside = (values >= low) & (values <= high)
+    low, high = values.max(), values.min()
+    low, high = np.min(values, where=inside, initial=low), np.max(values, where=inside, initial=high)
+    own = values.clip(low, high)
+    own[values >= padding] = low
+    return own
 
 
 def _counted(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the values that occur, rising, and how many pixels have each: of all, or of a sample and the extremes."""
     if values.dtype in (np.uint8, np.uint16):
-        counts = np.bincount(values.ravel())
+        counts = _level_counts(values)
         levels = np.flatnonzero(counts)
         return levels.astype(np.float64), counts[levels]
-    sample = values.ravel()[:: max(1, values.size // _SAMPLE)]
+    sample = values.flat[:: max(1, values.size // _SAMPLE)]
     levels, counts = np.unique(np.append(sample, (values.min(), values.max())), return_counts=True)
     return levels.astype(np.float64), counts
+
+
+def _level_counts(values: np.ndarray) -> np.ndarray:
+    """Count each level: by OpenCV, in a tenth of NumPy's time, where its float32 counts are exact."""
+    if values.size > 2**24:
+        return np.bincount(values.ravel())
+    levels = np.iinfo(values.dtype).max + 1
+    return cv2.calcHist([values.reshape(1, -1)], [0], None, [levels], [0, levels]).ravel().astype(np.int64)
 
 
 def _own_range(levels: np.ndarray, counts: np.ndarray) -> tuple[float, float, float]:

@@ -25,18 +25,22 @@ modality, field_t, tr_ms, te_ms  DICOM's code, field strength, repetition and ec
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from brainmri.core.errors import ArtifactError
-from brainmri.core.missing import missing
+from brainmri.core.errors import shown
+from brainmri.core.files import read_json
+from brainmri.core.index import MAYBE, Kinds, read_table
+from brainmri.core.missing import damaged
+from brainmri.core.params import OPTIONAL, Record
 
-COLUMNS = {
+COLUMNS: Kinds = {
     "image_id": str, "set": str, "path": str, "sha256": str, "file_bytes": int, "shard": str,
     "label": str, "split": str, "patient": str, "number": int, "plane": str,
-    "voxel_row_mm": float, "voxel_col_mm": float, "mask_path": str, "mask_sha256": str, "mask_shard": str,
-    "frame": int, "slice_mm": float, "level_scale": float, "level_offset": float, "window_low": float,
-    "window_high": float, "modality": str, "field_t": float, "tr_ms": float, "te_ms": float,
+    "voxel_row_mm": MAYBE, "voxel_col_mm": MAYBE, "mask_path": str, "mask_sha256": str, "mask_shard": str,
+    "frame": int, "slice_mm": MAYBE, "level_scale": MAYBE, "level_offset": MAYBE, "window_low": MAYBE,
+    "window_high": MAYBE, "modality": str, "field_t": MAYBE, "tr_ms": MAYBE, "te_ms": MAYBE,
 }  # fmt: skip
 
 
@@ -71,6 +75,59 @@ class SourceImage:
     case: str = ""  # whose a DICOM or NIfTI file is by the folder it lies in, where neither source nor file says
 
 
+class Difference(Record):
+    """How many images a place of a known set should have, and how many were found."""
+
+    expected: int
+    found: int
+
+
+class SetFacts(Record):
+    """What `summary.json` says of one set."""
+
+    images: int
+    masks: int
+    patients_in_several_splits: int
+    counts: dict[str, dict[str, int]]
+    ignored: dict[str, int]
+    differences: dict[str, Difference]
+
+
+class FetchSummary(Record):
+    """The `summary.json` that fetch writes beside the manifest."""
+
+    source: str
+    simulated: bool
+    kaggle: dict[str, str | None] | None
+    sets: dict[str, SetFacts]
+    external: dict[str, str | None] = OPTIONAL
+
+
+class ExternalCounts(Record):
+    """What `counts.json` says of one external set: how many images there are and what became of them."""
+
+    images: int
+    labelled: int
+    with_mask: int
+    excluded: int
+    unreadable: int
+    training_twins: dict[str, int]
+    training_patients: dict[str, int]
+    left: dict[str, int]
+    unlabelled: int
+    unknown_classes: dict[str, int]
+    scored: dict[str, int]
+    masked: int
+    training_neighbours: dict[str, int]
+    patients_seen: int
+
+
+def external_counts(folder: Path) -> dict[str, Any]:
+    """Return `counts.json` of the external sets in a folder, by a set's name; empty where there are none."""
+    found: dict[str, Any] = read_json(folder / "counts.json", dict[str, ExternalCounts])
+    return found
+
+
 def image_id(set_name: str, path: str, sha256: str) -> str:
     """Return the pseudonym under which an image appears in tables, logs and git."""
     return hashlib.sha256(f"{set_name}\n{path}\n{sha256}".encode()).hexdigest()[:12]
@@ -79,12 +136,9 @@ def image_id(set_name: str, path: str, sha256: str) -> str:
 def read_manifest(raw: Path) -> pd.DataFrame:
     """Return `raw/manifest.csv` with the types above; text columns hold empty strings, never NaN."""
     path = raw / "manifest.csv"
-    text = {name: str for name, kind in COLUMNS.items() if kind is str}
-    numbers = {name: [""] for name, kind in COLUMNS.items() if kind is float}
-    try:
-        table = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=numbers)
-    except FileNotFoundError:
-        raise missing(path) from None
+    table = read_table(path, COLUMNS)
     if list(table.columns) != list(COLUMNS):
-        raise ArtifactError(f"{path}: columns should be {list(COLUMNS)}, received {list(table.columns)}")
+        raise damaged(path, f"should have the columns {', '.join(COLUMNS)}, received {shown(list(table.columns))}")
+    if (twice := table["image_id"].duplicated()).any():
+        raise damaged(path, f"each image should stand once, received {shown(table['image_id'][twice].iloc[0])} twice")
     return table

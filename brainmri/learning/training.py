@@ -18,9 +18,10 @@ from tqdm import tqdm
 from brainmri.core import closure
 from brainmri.core.errors import TrainingError
 from brainmri.core.files import new_directory, write_table
+from brainmri.core.index import read_table
 from brainmri.core.quiet_keras import keras, tf
 from brainmri.learning import replicas
-from brainmri.scoring.epochs import kept_epoch
+from brainmri.scoring.training_scores import kept_epoch
 
 
 class Batches(Protocol):
@@ -236,7 +237,8 @@ def _resumed(model: keras.Model, resume: Path) -> list[dict[str, float]]:
     if latest is None:  # nothing was kept, or it was killed while it kept its first epoch
         return []
     model.load_weights(latest / "last.weights.h5")
-    rows: list[dict[str, float]] = pd.read_csv(latest / "curves.csv").to_dict("records")
+    kinds = {"epoch": int, "loss": float, "val_loss": float}
+    rows: list[dict[str, float]] = read_table(latest / "curves.csv", kinds).to_dict("records")
     print(f"resuming after epoch {len(rows)}", flush=True)
     return rows
 

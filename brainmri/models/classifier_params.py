@@ -95,6 +95,8 @@ class ClassifierParams(ArchitectureParams):
     patience: Annotated[int, Field(ge=0)]
     mirror: bool
     abstain_risk: Annotated[float, Field(ge=0, lt=1)]
+    unlike_share: Annotated[float, Field(ge=0, lt=1)]
+    unlike_images: Annotated[int, Field(ge=1, le=100_000)]
     precision: Literal["float32", "mixed_bfloat16"]
 
     @field_validator("metadata")

@@ -7,18 +7,20 @@ import itertools
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import cv2
 import numpy as np
 import pandas as pd
+from pydantic import Field
 from scipy import ndimage
 
-from brainmri.core.files import read_json
-from brainmri.core.params import Section
+from brainmri.core.files import read_record
+from brainmri.core.params import Record, Section
 from brainmri.core.quiet_keras import keras, ops
 from brainmri.models.model_files import load_model
-from brainmri.scoring.dice import dice
+from brainmri.preprocessing.images import MadeWith
+from brainmri.scoring.training_scores import dice
 
 BATCH = 64  # images at once; fixed, because the last bits of a product depend on it
 
@@ -31,6 +33,22 @@ class Cleaning:
     smallest_px: int  # smaller components are dropped
     largest_only: bool  # all components but the largest are dropped
     fill_holes: bool
+
+
+class PostProcess(Record):
+    """The `postprocess.json` of a U-Net: `Cleaning`, and whether both sides are asked."""
+
+    mirror: bool
+    threshold: Annotated[float, Field(ge=0, le=1)]
+    smallest_px: Annotated[int, Field(ge=0)]
+    largest_only: bool
+    fill_holes: bool
+
+
+class NoUnet(Record):
+    """The `skipped.json` in place of a U-Net."""
+
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -117,9 +135,15 @@ def load_unet(folder: Path) -> Unet | None:
     """Load the U-Net that the train_unet stage wrote; None where it skipped because there were no masks."""
     if (folder / "skipped.json").exists():
         return None
-    made_with, post = read_json(folder / "preprocess.json"), read_json(folder / "postprocess.json")
-    mirror = post.pop("mirror")
-    return Unet(load_model(folder / "model.keras"), made_with["params"], mirror, Cleaning(**post))
+    params = read_record(folder / "preprocess.json", MadeWith).params
+    post = read_record(folder / "postprocess.json", PostProcess)
+    model = load_model(folder / "model.keras", [params.shape()], (params.size, params.size, 1))
+    return Unet(model, params.model_dump(), post.mirror, Cleaning(**post.model_dump(exclude={"mirror"})))
+
+
+def why_no_unet(folder: Path) -> str:
+    """Return why the train_unet stage trained no U-Net."""
+    return read_record(folder / "skipped.json", NoUnet).reason
 
 
 def unet_probabilities(unet: Unet, images: np.ndarray) -> np.ndarray:

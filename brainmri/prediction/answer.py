@@ -26,6 +26,11 @@ from brainmri.preprocessing.scans import scan_of
 from brainmri.segmentation.methods import AUTO, METHODS, NONE, chosen, without_outline
 
 UNSURE = "The outline is unsure: the classifier abstains, and cannot tell whether there is a tumour of a kind it knows."
+UNLIKE = (
+    "This picture is unlike the images that the classifier learnt from ({unlike:.2f}; 1 is usual, above {above:.2f} is "
+    "unlike), so it abstains. Photographs, other organs and other kinds of scan are so."
+)
+UNMEASURED = "These models cannot tell whether a scan is unlike what they learnt from: they were trained before that."
 AT_ONCE = 64  # slices that the networks get, so that memory stays flat
 
 
@@ -37,7 +42,9 @@ class Answer:
     label: str  # the likeliest class
     probabilities: dict[str, float]  # calibrated, by class; of a volume pooled over its slices
     slice_probabilities: np.ndarray  # (D, K) float32, calibrated, each slice by itself
-    abstain: bool  # the likeliest class is not likely enough to be relied on
+    abstain: bool  # not to be relied on: the likeliest class is not likely enough, or the scan is unlike
+    unlike: float  # how unlike the training images, 1 is usual; of a volume its slices' mean; NaN where not known
+    unlike_above: float  # the classifier's: above it a scan is unlike
     method: str  # of `segmentation.methods`, or none
     gated: bool  # the mask was emptied because the classifier is sure that there is no tumour
     mask: np.ndarray | None  # (D, H, W) bool, on the file's own pixels; None where nothing was outlined
@@ -49,7 +56,12 @@ class Answer:
     inputs: np.ndarray  # (D, S, S, C) uint8, what the networks saw
     table: pd.DataFrame  # D rows, the columns of the index that a classifier may take
     seconds: dict[str, float] = field(default_factory=dict)  # by step
-    remarks: tuple[str, ...] = ()  # sentences that belong to the answer
+    remarks: tuple[str, ...] = ()  # sentences that belong to the answer; that on an unlike scan is the first
+
+    @property
+    def is_unlike(self) -> bool:
+        """Whether it is unlike the images that the classifier learnt from."""
+        return self.unlike > self.unlike_above
 
     @property
     def unsure_outline(self) -> bool:
@@ -89,16 +101,19 @@ def answer(given: Path | Named | Input, models: Models, method: str = AUTO, gate
     inputs, table = prepared(scan, models.image_params)
     _require_head(scan.name, table)
     watch.lap("prepare")
-    by_slice = _classified(inputs, table, models)
+    by_slice, unlike = _classified(inputs, table, models)
     classes, window = models.classifier.classes, display_window(scan)
     no_tumour = classes.index(NO_TUMOUR) if NO_TUMOUR in classes else None
-    overall = _pooled(scan, by_slice, window, no_tumour)
-    label, abstain = classes[int(overall.argmax())], bool(overall.max() < models.classifier.abstain_below)
+    part, above = _spoken_for(scan, by_slice, window, no_tumour), models.classifier.unlike_above
+    overall, apart = by_slice[part].astype(float).mean(axis=0), float(unlike[part].mean())
+    label = classes[int(overall.argmax())]
+    abstain = bool(overall.max() < models.classifier.abstain_below or apart > above)
     watch.lap("classify")
     gated = gate and label == NO_TUMOUR and not abstain and method != NONE
     mask = unsure = np.zeros(scan.levels.shape, bool) if gated else None
     if method != NONE and not gated:
-        mask, unsure = _outlined(scan, inputs, models, method, _called_clear(scan, by_slice, models) & gate)
+        clear = _called_clear(scan, by_slice, unlike, models) & gate
+        mask, unsure = _outlined(scan, inputs, models, method, clear)
         unsure = mask if abstain else unsure
     if method != NONE:
         watch.lap("outline")
@@ -108,6 +123,8 @@ def answer(given: Path | Named | Input, models: Models, method: str = AUTO, gate
         probabilities={name: float(share) for name, share in zip(classes, overall, strict=True)},
         slice_probabilities=by_slice,
         abstain=abstain,
+        unlike=apart,
+        unlike_above=above,
         method=method,
         gated=gated,
         mask=mask,
@@ -119,7 +136,9 @@ def answer(given: Path | Named | Input, models: Models, method: str = AUTO, gate
         inputs=inputs,
         table=table,
         seconds=watch.seconds,
-        remarks=tuple(filter(None, [remark, UNSURE if unsure is not None and unsure.any() else ""])),
+        remarks=tuple(
+            filter(None, [_said_of(apart, above), remark, UNSURE if unsure is not None and unsure.any() else ""])
+        ),
     )
 
 
@@ -190,6 +209,8 @@ def as_dict(found: Answer) -> dict[str, Any]:
         "class": found.label,
         "probabilities": {name: round(share, 6) for name, share in found.probabilities.items()},
         "abstain": found.abstain,
+        "unlike": _rounded(found.unlike),
+        "unlike_above": _rounded(found.unlike_above),
         "remarks": list(found.remarks),
         "mask": mask,
         **volume,
@@ -219,32 +240,41 @@ def _require_head(name: str, table: pd.DataFrame) -> None:
         raise InputError(f"{name}: should show a head, received nothing but one level or noise; bring a slice of one")
 
 
-def _classified(inputs: np.ndarray, table: pd.DataFrame, models: Models) -> np.ndarray:
-    from brainmri.models.classifier import class_probabilities
+def _said_of(unlike: float, above: float) -> str:
+    """Return the sentence on how unlike the training images a scan is, where there is one to be said."""
+    if math.isnan(above):
+        return UNMEASURED
+    return UNLIKE.format(unlike=unlike, above=above) if unlike > above else ""
+
+
+def _classified(inputs: np.ndarray, table: pd.DataFrame, models: Models) -> tuple[np.ndarray, np.ndarray]:
+    """Return the calibrated probabilities (D, K) of slices, and how unlike the training images each is, (D,)."""
+    from brainmri.models.classifier import looked_at
 
     parts = []
     for at in range(0, len(inputs), AT_ONCE):
         part = slice(at, at + AT_ONCE)
         with models.lock:
-            parts.append(class_probabilities(models.classifier, inputs[part], table.iloc[part]))
-    return np.concatenate(parts)
+            parts.append(looked_at(models.classifier, inputs[part], table.iloc[part]))
+    by_slice, unlike = (np.concatenate(one) for one in zip(*parts, strict=True))
+    return by_slice, unlike
 
 
-def _pooled(scan: Input, by_slice: np.ndarray, window: tuple[float, float], no_tumour: int | None) -> np.ndarray:
-    """Return the probabilities (K,) of the whole scan."""
+def _spoken_for(scan: Input, by_slice: np.ndarray, window: tuple[float, float], no_tumour: int | None) -> slice:
+    """Return the slices whose means are those of the whole scan."""
     if scan.volume is None or len(by_slice) == 1:
-        return by_slice[0]
-    pictures = np.stack([shown(levels, window) for levels in scan.levels])
-    return slice_aggregation.pooled(by_slice, slice_aggregation.tissue(pictures), scan.volume.spacing_mm[0], no_tumour)
+        return slice(0, 1)
+    tissue = slice_aggregation.tissue(np.stack([shown(levels, window) for levels in scan.levels]))
+    return slice_aggregation.spoken_for(by_slice, tissue, scan.volume.spacing_mm[0], no_tumour)
 
 
-def _called_clear(scan: Input, by_slice: np.ndarray, models: Models) -> np.ndarray:
+def _called_clear(scan: Input, by_slice: np.ndarray, unlike: np.ndarray, models: Models) -> np.ndarray:
     """Return whether each slice, its neighbours heard, is called free of a tumour: surely, and with doubts (2, D)."""
     if scan.volume is not None and len(by_slice) > 1:
         by_slice = slice_aggregation.smoothed(by_slice, scan.volume.spacing_mm[0])
     classes = models.classifier.classes
     clear = by_slice.argmax(axis=1) == (classes.index(NO_TUMOUR) if NO_TUMOUR in classes else -1)
-    doubts = by_slice.max(axis=1) < models.classifier.abstain_below
+    doubts = (by_slice.max(axis=1) < models.classifier.abstain_below) | (unlike > models.classifier.unlike_above)
     return np.stack([clear & ~doubts, clear & doubts])
 
 
@@ -307,6 +337,10 @@ def _facts(scan: Input) -> dict[str, Any]:
 
 def _known(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
+
+
+def _rounded(value: float) -> float | None:
+    return round(value, 4) if math.isfinite(value) else None
 
 
 class _Watch:

@@ -6,7 +6,6 @@ back as they are.
 """
 
 import hashlib
-import io
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +16,6 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 from brainmri.core import kinds, mask_names
@@ -31,7 +29,6 @@ Named = tuple[str, bytes]  # a file's name and content, such as an upload's
 File = tuple[str, Callable[[], bytes]]  # its name, and how to read it
 
 RESULTS = ("masks", "overlays", "results.csv", "results.jsonl")  # what `brainmri predict --out` writes to a folder
-MAX_PIXELS = 2**26  # of a picture; a file of kilobytes may announce a thousand times as many
 T = TypeVar("T")
 
 _ARCHIVES = (b"PK\x03\x04", b"PK\x05\x06", b"\x1f\x8b", b"BZh", b"\xfd7zXZ")
@@ -242,25 +239,12 @@ def _distinct(named: list[tuple[str, T]]) -> list[tuple[str, T]]:
 def _picture(read: Callable[[], bytes], name: str) -> list[Input]:
     data = read()
     try:
-        _refuse_large(data)
-    except InputError as error:
-        raise InputError(f"{name}: {error}") from None
-    try:
         grey, mode = decode(data)
     except InputError as error:
-        raise InputError(f"{name}: {error}; bring whole JPEG, PNG, TIFF, BMP or WebP, DICOM or NIfTI files") from None
+        instead = "; bring whole JPEG, PNG, TIFF, BMP or WebP, DICOM or NIfTI files"
+        undecoded = str(error).startswith("cannot be decoded")
+        raise InputError(f"{name}: {error}{instead if undecoded else ''}") from None
     return [Input(name, "image", grey[None], mode, None)]
-
-
-def _refuse_large(data: bytes) -> None:
-    """Refuse a picture with too many pixels before they take memory."""
-    try:
-        with Image.open(io.BytesIO(data)) as header:
-            width, height = header.size
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        return  # decoding says what is wrong
-    if width * height > MAX_PIXELS:
-        raise InputError(f"a picture should have at most {MAX_PIXELS} pixels, received {width}x{height}; shrink it")
 
 
 def _nifti(read: Callable[[], bytes], name: str) -> list[Input]:

@@ -136,7 +136,8 @@ def slices_to_show(found: Answer) -> list[int]:
 
 def summary(found: Answer) -> str:
     """Return in one line the class, its probability, and what was outlined."""
-    sure = f"{found.label} {found.probabilities[found.label]:.3f}" + (", abstains" if found.abstain else "")
+    doubt = ", unlike training, abstains" if found.is_unlike else ", abstains" if found.abstain else ""
+    sure = f"{found.label} {found.probabilities[found.label]:.3f}{doubt}"
     return sure if found.mask is None else f"{sure}; {found.method}: {extent(found)}"
 
 

@@ -21,7 +21,8 @@ from urllib.parse import urlsplit
 from tqdm import tqdm
 
 from brainmri.core.errors import ArtifactError, InputError
-from brainmri.core.files import read_json
+from brainmri.core.files import read_record
+from brainmri.core.params import Record
 from brainmri.sources import archives
 
 FORMAT = 1  # of the archive; another number is refused
@@ -30,6 +31,12 @@ MAX_BYTES = 2**30
 MAX_FILES = 200
 _PIECE = 2**20  # bytes at once
 _QUIET_S = 30.0  # without a byte, until a download is given up
+
+
+class About(Record):
+    """What `release.json` of an archive has to tell."""
+
+    format: int
 
 
 class Released(NamedTuple):
@@ -162,18 +169,20 @@ def _sums(data: bytes, shown: str) -> dict[str, str]:
 
 
 def _require_known(folder: Path, shown: str) -> None:
-    """Refuse an archive of another format, and networks that unpack to more than memory holds."""
-    about = read_json(folder / ABOUT)
-    received = about.get("format") if isinstance(about, dict) else None
+    """Refuse an archive of another format, and networks or arrays that unpack to more than memory holds."""
+    try:
+        received: int | None = read_record(folder / ABOUT, About).format
+    except ArtifactError:
+        received = None
     if received != FORMAT:
         raise ArtifactError(
             f"{shown}: should be of format {FORMAT}, received {received}; use the brainmri that made it"
         )
-    for path in sorted(folder.rglob("*.keras")):
+    for path in sorted([*folder.rglob("*.keras"), *folder.rglob("*.npz")]):
         try:
             with zipfile.ZipFile(path) as inner:
                 size = sum(member.file_size for member in inner.infolist())
         except (zipfile.BadZipFile, OSError, ValueError) as error:
-            raise ArtifactError(f"{shown}: {path.name} is no Keras model: {error}") from None
+            raise ArtifactError(f"{shown}: {path.name} is no {path.suffix} file: {error}") from None
         if size > MAX_BYTES:
             raise InputError(f"{shown}: {path.name} should unpack to at most {MAX_BYTES} bytes, received {size}")

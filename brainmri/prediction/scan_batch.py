@@ -4,6 +4,7 @@ What cannot be read is named in a sentence of its own, and the others go on.
 """
 
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +21,7 @@ from tqdm import tqdm
 from brainmri.core.errors import InputError
 from brainmri.core.files import new_directory, write_table
 from brainmri.core.labels import NO_TUMOUR, NOT_CLINICAL
-from brainmri.prediction.answer import Answer, answer, as_dict
+from brainmri.prediction.answer import UNMEASURED, Answer, answer, as_dict
 from brainmri.prediction.inputs import RESULTS, Input, opened
 from brainmri.prediction.overlays import extent, overlay
 from brainmri.prediction.trained_models import Models
@@ -49,9 +50,10 @@ def run(
     answered, unreadable : int
     """
     remark, method = without_outline(method, models.tools), chosen(method, models.tools)
-    if remark:  # once, and not with every answer
-        tqdm.write(f"note: {remark}", file=sys.stderr)
+    for note in filter(None, [remark, UNMEASURED if math.isnan(models.classifier.unlike_above) else ""]):
+        tqdm.write(f"note: {note}", file=sys.stderr)  # once, and not with every answer
     counts = {True: 0, False: 0}
+    unlike = 0
     print_line = _json_line if as_json else _table_line
     if not as_json:
         _say(_header(models.classifier.classes))
@@ -61,6 +63,7 @@ def run(
                 counts[isinstance(outcome, Answer)] += 1
                 if isinstance(outcome, Answer):
                     print_line(outcome)
+                    unlike += outcome.is_unlike
                 else:
                     tqdm.write(f"error: {outcome[1]}", file=sys.stderr)
                     if as_json:
@@ -69,6 +72,8 @@ def run(
     if not as_json:
         gates = gate and method != NONE and NO_TUMOUR in models.classifier.classes
         gated = ", none where the classifier is sure that there is no tumour" if gates else ""
+        if unlike:
+            _say(f"{unlike} unlike the images that the classifier learnt from: it abstains, whatever class it names.")
         _say(f"{counts[True]} answered, {counts[False]} not. Outlines: {method}{gated}. {NOT_CLINICAL}.")
     return counts[True], counts[False]
 
@@ -189,7 +194,8 @@ def _write_png(mask: np.ndarray, path: Path) -> None:
 def columns(classes: list[str]) -> list[str]:
     """Return the columns of a table of results."""
     return [
-        *("name", "kind", "class", *(f"p_{name}" for name in classes), "abstain", "method", "gated", "unsure"),
+        *("name", "kind", "class", *(f"p_{name}" for name in classes), "abstain", "unlike", "unlike_above"),
+        *("method", "gated", "unsure"),
         *("pixels", "area_mm2", "voxels", "volume_ml", "largest_diameter_mm"),
         *("centroid_x_mm", "centroid_y_mm", "centroid_z_mm", "mask", "overlay", "error", "note"),
     ]
@@ -213,7 +219,7 @@ def _header(classes: list[str]) -> str:
 
 def _table_line(found: Answer) -> None:
     shares = "".join(f"{share:12.3f}" for share in found.probabilities.values())
-    abstains = "abstains" if found.abstain else ""
+    abstains = "unlike" if found.is_unlike else "abstains" if found.abstain else ""
     spent = sum(found.seconds.values())
     _say(f"{found.label:12}{abstains:9}{shares}{extent(found):>18}{spent:9.2f}  {found.scan.name}")
 

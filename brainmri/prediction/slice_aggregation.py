@@ -32,8 +32,8 @@ def tissue(pictures: np.ndarray) -> np.ndarray:
     return np.array([(picture > threshold).mean() for picture in pictures])
 
 
-def pooled(probabilities: np.ndarray, tissue_shares: np.ndarray, slice_mm: float, no_tumour: int | None) -> np.ndarray:
-    """Return the patient's probabilities (K,): the means over the slab in which a tumour is likeliest.
+def spoken_for(probabilities: np.ndarray, tissue_shares: np.ndarray, slice_mm: float, no_tumour: int | None) -> slice:
+    """Return the slices whose means are the patient's: the slab in which a tumour is likeliest.
 
     Most slices of a patient with a tumour show none, so that a mean over all of them would say so.
 
@@ -49,12 +49,13 @@ def pooled(probabilities: np.ndarray, tissue_shares: np.ndarray, slice_mm: float
         Which class means no tumour; without such a class the mean over all slices is the answer.
     """
     counted = np.flatnonzero(tissue_shares >= LEAST_TISSUE * tissue_shares.max())
-    part = probabilities[counted[0] : counted[-1] + 1].astype(float)
+    first, end = int(counted[0]), int(counted[-1]) + 1
     if no_tumour is None:
-        return np.asarray(part.mean(axis=0))
-    count = int(np.clip(round(SLAB_MM / slice_mm), 1, len(part)))
-    slabs = np.stack([part[at : at + count].mean(axis=0) for at in range(len(part) - count + 1)])
-    return np.asarray(slabs[slabs[:, no_tumour].argmin()])
+        return slice(first, end)
+    clear = probabilities[first:end, no_tumour].astype(float)
+    count = int(np.clip(round(SLAB_MM / slice_mm), 1, len(clear)))
+    first += int(np.argmin([clear[at : at + count].mean() for at in range(len(clear) - count + 1)]))
+    return slice(first, first + count)
 
 
 def consistent(masks: np.ndarray, clear: np.ndarray) -> np.ndarray:

@@ -58,7 +58,7 @@ def load_models(classifier: Path, unet: Path | None, params: Path | None = None)
             f"{unet}: the U-Net should be trained on images made as the classifier's in {classifier} "
             f"({own_classifier.image_params}), received one with {own_unet.image_params}; take both from one run"
         )
-    image_params = check(own_classifier.image_params, ImageParams, where=f"{classifier / 'preprocess.json'}: params")
+    image_params = ImageParams(**own_classifier.image_params)
     return Models(own_classifier, image_params, Tools(own, own_unet))
 
 

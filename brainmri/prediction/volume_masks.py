@@ -1,6 +1,7 @@
 """The tumour mask of a volume: written as NIfTI on the scan's own grid, and measured in ml and mm."""
 
 import gzip
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +34,15 @@ def mask_bytes(volume: Volume, masks: np.ndarray, packed: bool) -> bytes:
     header["descrip"] = NOT_CLINICAL
     kind = nibabel.Nifti2Image if isinstance(header, nibabel.Nifti2Header) else nibabel.Nifti1Image
     data = kind(voxels, header.get_best_affine(), header).to_bytes()
-    return gzip.compress(data, mtime=0) if packed else data
+    return _packed(data) if packed else data
+
+
+def _packed(data: bytes) -> bytes:
+    """Return data compressed; `gzip.compress` names the system in the header, and Python 3.13 another than 3.11."""
+    place = io.BytesIO()
+    with gzip.GzipFile(fileobj=place, mode="wb", mtime=0) as file:
+        file.write(data)
+    return place.getvalue()
 
 
 def write_mask(volume: Volume, masks: np.ndarray, path: Path) -> None:

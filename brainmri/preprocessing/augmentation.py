@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, field_validator
 
+from brainmri.core.index import Kinds
 from brainmri.core.params import Section
 
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -27,6 +28,10 @@ SHARPEST_PX = 0.3  # a Gaussian any narrower changes nothing
 SMALLEST_HOLE = 0.05  # share of the side
 OFFSETS = 512  # the noise of a variant is cut from a larger field at one of 512 x 512 places
 LEVELS_A_DEVIATION = 32  # of that field: uint8 about 128, so that it is cut off at four standard deviations
+
+
+# The index of the stored variants; behind these stands what `draw` drew for each.
+VARIANTS: Kinds = {"row": int, "image_id": str, "label": str}
 
 
 class VariationParams(Section):

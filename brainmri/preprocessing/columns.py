@@ -1,12 +1,14 @@
 """Columns of the index as numbers for a network: scaled as in training, and saying where a value is missing."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
+from pydantic import Discriminator, Field, Tag
 
 from brainmri.core.errors import InputError
+from brainmri.core.params import Record
 
 # What may be chosen: figures of the scan, never who it is of, what it is called or which set it came from.
 NUMBERS = (
@@ -15,6 +17,29 @@ NUMBERS = (
 )
 WORDS = ("plane", "mode")
 
+
+class EncodedNumber(Record):
+    """A column of numbers in the `metadata.json` of a model."""
+
+    column: Annotated[str, Field(pattern=f"^({'|'.join(NUMBERS)})$")]
+    mean: float
+    sd: Annotated[float, Field(gt=0)]
+
+
+class EncodedWord(Record):
+    """A column of words in it."""
+
+    column: Annotated[str, Field(pattern=f"^({'|'.join(WORDS)})$")]
+    values: list[str]
+
+
+# What the file holds; the two are told apart by what they hold.
+ENCODED = list[
+    Annotated[
+        Annotated[EncodedWord, Tag("word")] | Annotated[EncodedNumber, Tag("number")],
+        Discriminator(lambda entry: "word" if isinstance(entry, dict) and "values" in entry else "number"),
+    ]
+]
 Encoding = list[dict[str, Any]]  # one entry a column; what `encode` needs, as it stands in a model's folder
 
 

@@ -1,10 +1,13 @@
 """Images that a person took out by hand: `exclude.csv`, with the columns image_id and reason."""
 
 import csv
+from collections import Counter
+from itertools import islice
 from pathlib import Path
 
 import pandas as pd
 
+from brainmri.core import kinds
 from brainmri.core.errors import InputError
 
 HEADER = ["image_id", "reason"]
@@ -29,11 +32,11 @@ def read_exclusions(path: Path, known: pd.Series) -> dict[str, str]:
         No such file, not such a CSV, an empty cell, an id listed twice, or an id that the manifest does not hold.
     """
     rows = _rows(path)
-    ids = [row[0] for row in rows]
-    twice = sorted({name for name in ids if ids.count(name) > 1})
+    counts = Counter(name for name, _ in rows)
+    twice = sorted(name for name, count in counts.items() if count > 1)
     if twice:
         raise InputError(f"{path}: each image_id should stand once, received {twice[:3]} more than once")
-    unknown = sorted(set(ids) - set(known))
+    unknown = sorted(set(counts) - set(known))
     if unknown:
         raise InputError(
             f"{path}: every image_id should be in the manifest that fetch wrote, received {len(unknown)} that are not "
@@ -45,12 +48,15 @@ def read_exclusions(path: Path, known: pd.Series) -> dict[str, str]:
 
 def _rows(path: Path) -> list[tuple[str, str]]:
     try:
+        kinds.require_small_table(path)
         with path.open(newline="", encoding="utf-8-sig") as file:
-            lines = [(number, [cell.strip() for cell in row]) for number, row in enumerate(csv.reader(file), 1) if row]
+            some = islice(csv.reader(file), kinds.MAX_ROWS + 2)
+            lines = [(number, [cell.strip() for cell in row]) for number, row in enumerate(some, 1) if row]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(
             f"{path}: not a readable CSV in UTF-8: {error}; it needs the line {','.join(HEADER)}"
         ) from None
+    kinds.require_small_table(path, lines[1:])
     if not lines or lines[0][1] != HEADER:
         found = ",".join(lines[0][1]) if lines else "nothing"
         raise InputError(f"{path}: the first line should be {','.join(HEADER)}, received {found}")

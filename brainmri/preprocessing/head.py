@@ -24,7 +24,10 @@ def without_frame(image: np.ndarray) -> np.ndarray:
     still too bright throughout, as resizing mixes it with the frame.
     """
     low, high = int(image.min()), int(image.max())
-    widths = [_frame_width(np.rot90(image, turn), low, high - low) for turn in range(4)]
+    bright = (image > low + int(_FRAME * (high - low))).view(np.uint8)
+    rows, columns = (cv2.reduce(bright, axis, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel() for axis in (1, 0))
+    counts = (rows, columns[::-1], rows[::-1], columns)  # of each side's lines, as `rot90` brings it to the top
+    widths = [_frame_width(np.rot90(image, turn), count, low) for turn, count in enumerate(counts)]
     if not any(widths):
         return image
     framed = image.copy()
@@ -33,18 +36,23 @@ def without_frame(image: np.ndarray) -> np.ndarray:
     return framed
 
 
-def _frame_width(image: np.ndarray, low: int, width_levels: int) -> int:
-    """Return how many lines an image (H, W) begins with that are a frame, or dark and outside of one."""
+def _frame_width(image: np.ndarray, bright: np.ndarray, low: int) -> int:
+    """Return how many lines an image (H, W) begins with that are a frame, or dark and outside of one.
+
+    `bright` (H,) is how many pixels of each line are above the share of its range that a frame is.
+    """
     tenth = image.shape[1] // 10
-    lines = (np.sort(line)[[tenth, -1 - tenth]].astype(int) - low for line in image)
-    at, (least, most) = next(
-        ((at, ends) for at, ends in enumerate(lines) if ends[1] > _FRAME * width_levels or 10 * at > len(image)),
-        (0, (0, 0)),
-    )
-    if least <= _FRAME * width_levels or most - least > _FRAME * least:
+    outer = bright[: len(image) // 10 + 2]
+    first = int((outer > tenth).argmax())
+    if outer[first] <= tenth:
         return 0
-    inner, next_least = next(((at, ends[0]) for at, ends in enumerate(lines, at + 1) if 2 * ends[0] <= least), (at, 0))
-    return inner + int(next_least > _FRAME * least) if inner > at else len(image)
+    lines = (np.sort(line)[[tenth, -1 - tenth]].astype(int) - low for line in image[first:])
+    least, most = next(lines)
+    if outer[first] < image.shape[1] - tenth or most - least > _FRAME * least:
+        return 0
+    ends = ((at, own_least) for at, (own_least, _) in enumerate(lines, first + 1) if 2 * own_least <= least)
+    inner, next_least = next(ends, (first, 0))
+    return inner + int(next_least > _FRAME * least) if inner > first else len(image)
 
 
 def head(square: np.ndarray) -> np.ndarray:

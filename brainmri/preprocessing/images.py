@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from pydantic import Field, field_validator
 
-from brainmri.core.params import Section
+from brainmri.core.params import Record, Section
 
 Percentile = Annotated[float, Field(ge=0, le=100)]
 
@@ -26,12 +26,23 @@ class ImageParams(Section):
     window_source: Literal["percentile", "frame", "dicom"]
     windows: Annotated[list[Window], Field(min_length=1, max_length=8)]  # one a channel
 
+    def shape(self) -> tuple[int, int, int]:
+        """Return the shape of an image on the square grid, a channel a window."""
+        return self.size, self.size, len(self.windows)
+
     @field_validator("windows")
     @classmethod
     def _low_below_high(cls, windows: list[list[float]]) -> list[list[float]]:
         if any(low >= high for low, high in windows):
             raise ValueError("pairs with the low percentile below the high one")
         return windows
+
+
+class MadeWith(Record):
+    """The `preprocess.json` of a folder of images, and of the model that learnt from them."""
+
+    classes: list[str]
+    params: ImageParams
 
 
 def to_square(image: np.ndarray, size: int, fit: str, fill: int = 0) -> tuple[np.ndarray, tuple[float, float]]:

@@ -14,9 +14,11 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageOps
 
+from brainmri.core import kinds
 from brainmri.core.errors import InputError
 from brainmri.core.labels import NO_TUMOUR
 from brainmri.preprocessing.decoding import decode
+from brainmri.preprocessing.images import ImageParams, mask_to_square
 
 LABELS = 16  # a file with more values has soft edges, or is no mask
 _SAY = "save it as PNG with 0 outside and 255 inside the tumour"
@@ -57,6 +59,49 @@ def read_mask(data: bytes) -> Mask:
     return Mask(tumour, values, apart and count > 2)
 
 
+def on_square(
+    data: bytes, shape: tuple[int, int], inside: np.ndarray, params: ImageParams
+) -> tuple[np.ndarray, dict[str, object]]:
+    """Return the mask in a file on the square grid, (S, S) bool, and what is to be known of it, see `FACTS`.
+
+    Parameters
+    ----------
+    data : bytes
+        The mask's file.
+    shape : tuple of int
+        H, W of the image.
+    inside : ndarray, shape (S, S), bool
+        The head.
+    params : ImageParams
+
+    Raises
+    ------
+    InputError
+        As `read_mask`, and if the mask has another size than the image.
+    """
+    found = read_mask(data)
+    if found.tumour.shape != shape:
+        raise InputError(f"mask should have the image's size {shape}, received {found.tumour.shape}")
+    square = mask_to_square(found.tumour, params.size, params.fit)
+    hull = _hull(inside)
+    facts: dict[str, object] = {
+        "values": found.values,
+        "labels": found.labels,
+        "empty": not found.tumour.any(),
+        "most_of_head": bool((square & inside).sum() > inside.sum() / 2),
+        "outside_head": bool(hull.any() and (square & hull).sum() < square.sum() / 2),
+    }
+    return square, facts
+
+
+def _hull(inside: np.ndarray) -> np.ndarray:
+    """Return the convex hull of the head, bool: what is dark around a tumour at the base of the skull belongs to it."""
+    filled = np.zeros(inside.shape, np.uint8)
+    if inside.any():
+        cv2.fillConvexPoly(filled, cv2.convexHull(np.argwhere(inside)[:, ::-1].astype(np.int32)), 1)
+    return filled.view(bool)
+
+
 def _is_lossy(data: bytes) -> bool:
     """Return whether a file is a JPEG or a lossy WebP, whose pixels are only near the values that were meant."""
     return data.startswith(b"\xff\xd8") or (data[8:12] == b"WEBP" and b"VP8 " in data[12:64])
@@ -64,16 +109,21 @@ def _is_lossy(data: bytes) -> bool:
 
 def _coloured(data: bytes) -> tuple[np.ndarray, str, int]:
     """Return the brightest of the three colours on black, uint8, and the values; where all is black, the opacity."""
-    with Image.open(io.BytesIO(data)) as picture:
-        pixels = np.asarray(ImageOps.exif_transpose(picture).convert("RGBA"))
-    opacity = pixels[..., 3]
-    colours = (pixels[..., :3] * (opacity[..., None] / np.float32(255))).round().astype(np.uint8)
+    with Image.open(io.BytesIO(data), formats=kinds.FORMATS) as picture:
+        pixels = np.array(ImageOps.exif_transpose(picture).convert("RGBA"))
+    opacity, colours = pixels[..., 3], pixels[..., :3]
+    if opacity.min() < 255:
+        for row, own in zip(colours, opacity, strict=True):  # the floats of all would be 4 times as large
+            row[...] = (row * (own[..., None] / np.float32(255))).round()
     if not colours.any() and opacity.min() < opacity.max():
         values, count = _listed(opacity)
         return opacity, f"{values} in alpha alone", count
     if (colours == colours[..., :1]).all():
         return colours[..., 0], *_listed(colours[..., 0])
-    return colours.max(axis=2), *_listed(colours.astype(np.uint32) @ np.array([65536, 256, 1], np.uint32), "#{:06x}")
+    codes = colours[..., 0].astype(np.uint32)
+    for other in (1, 2):
+        codes = codes * np.uint32(256) + colours[..., other]
+    return colours.max(axis=2), *_listed(codes, "#{:06x}")
 
 
 def _listed(pixels: np.ndarray, form: str = "{}") -> tuple[str, int]:

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from brainmri.core import shards
 from brainmri.core.errors import ArtifactError
 from brainmri.core.manifest import read_manifest
-from brainmri.core.shards import opened
 from brainmri.preprocessing.masks import read_mask
 
 
@@ -63,16 +63,15 @@ def native_truths(raw: Path, index: pd.DataFrame) -> Iterator[NativeTruth | None
         If `raw` is not the folder that the index was made from.
     """
     manifest = read_manifest(raw).set_index("image_id")
-    with opened(raw) as read:
-        for image in index.itertuples():
-            if image.mask_row < 0:
-                yield None
-                continue
-            if image.image_id not in manifest.index or not manifest.at[image.image_id, "mask_path"]:
-                raise ArtifactError(
-                    f"{raw}: manifest.csv should have a mask for image {image.image_id}, as the index does, received "
-                    "none; run `dvc repro`"
-                )
-            row = manifest.loc[image.image_id]
-            mask = read_mask(read(row["mask_shard"], f"{row['set']}/{row['mask_path']}")).tumour
-            yield NativeTruth(mask, (float(row["voxel_row_mm"]), float(row["voxel_col_mm"])))
+    for image in index.itertuples():
+        if image.mask_row < 0:
+            yield None
+            continue
+        if image.image_id not in manifest.index or not manifest.at[image.image_id, "mask_path"]:
+            raise ArtifactError(
+                f"{raw}: manifest.csv should have a mask for image {image.image_id}, as the index does, received "
+                "none; run `dvc repro`"
+            )
+        row = manifest.loc[image.image_id]
+        mask = read_mask(shards.read(raw, row["mask_shard"], f"{row['set']}/{row['mask_path']}")).tumour
+        yield NativeTruth(mask, (float(row["voxel_row_mm"]), float(row["voxel_col_mm"])))

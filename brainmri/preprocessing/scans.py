@@ -4,17 +4,19 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 import pandas as pd
 
 from brainmri.core.errors import InputError
 from brainmri.core.files import create_array, open_array
 from brainmri.core.levels import own_levels
-from brainmri.preprocessing import duplicates
+from brainmri.core.shards import read_images
+from brainmri.parallel.pieces import Arrays, Piece, each_piece
+from brainmri.preprocessing import duplicates, masks
 from brainmri.preprocessing.decoding import decode
 from brainmri.preprocessing.head import head, quality, without_frame
 from brainmri.preprocessing.images import (
@@ -22,11 +24,10 @@ from brainmri.preprocessing.images import (
     apply_table,
     eight_bit,
     level_counts,
-    mask_to_square,
     to_square,
     window_table,
 )
-from brainmri.preprocessing.masks import FACTS, read_mask
+from brainmri.preprocessing.masks import FACTS
 
 # One stored image: its row of the manifest, the bytes of its file and of its mask.
 StoredImage = tuple[Any, bytes, bytes | None]
@@ -77,7 +78,8 @@ def read_scan(
     scan = scan_of(grey, mode, params, own_window)
     if mask_data is None:
         return scan
-    mask, facts = _mask_of(mask_data, scan, params)
+    shape = (grey.shape[0], grey.shape[1])
+    mask, facts = masks.on_square(mask_data, shape, scan.inside, params)
     return replace(scan, mask=mask, mask_facts=facts)
 
 
@@ -106,76 +108,136 @@ def _stage_counts(counts: np.ndarray, counts_256: np.ndarray, table: np.ndarray)
     return np.stack([counts_256, *(np.bincount(row, counts, 256) for row in table)])
 
 
+class Rows(NamedTuple):
+    """What is kept of some images beside their arrays, in their order."""
+
+    known: list[dict[str, Any]]  # of the readable ones
+    bad: list[dict[str, str]]
+    mask_facts: list[dict[str, Any]]
+    labels: list[str]  # of which there are histograms
+
+    def add(self, other: "Rows") -> None:
+        """Add what is kept of the images that follow."""
+        self.known.extend(other.known)
+        self.bad.extend(other.bad)
+        self.mask_facts.extend(other.mask_facts)
+
+
+def read_set(raw: Path, manifest: pd.DataFrame, params: ImageParams, folder: Path, name: str) -> Scans:
+    """Read the images of a manifest of the shards in `raw` as `read_scans` does, here or on a cluster.
+
+    `name` is what the progress bar calls it.
+    """
+    some = _at_once(params)
+    rows = [manifest.iloc[at : at + some] for at in range(0, len(manifest), some)]
+    pieces = [Piece((raw, own, params), len(own), _files(raw, own)) for own in rows]
+    return _gathered(each_piece(read_piece, pieces, folder, name), len(manifest), params, folder)
+
+
+def _files(raw: Path, manifest: pd.DataFrame) -> tuple[Path, ...]:
+    return tuple(raw / shard for shard in sorted({*manifest["shard"], *manifest["mask_shard"]} - {""}))
+
+
+def read_piece(raw: Path, manifest: pd.DataFrame, params: ImageParams) -> tuple[Rows, Arrays]:
+    """Read the images of some rows of a manifest; return what is kept of them.
+
+    Returns
+    -------
+    rows : Rows
+    arrays : dict
+        Of the n readable images `images` (n, S, S, C) uint8 and `thumbnails` (n, 1024) float32; `masks` (m, S, S) uint8
+        of those that have one; `counts` (labels, 1 + C, 256), the sums of `Scan.counts` by label.
+    """
+    return _read(read_images(raw, manifest), len(manifest), params)
+
+
 def read_scans(stored: Iterable[StoredImage], count: int, params: ImageParams, folder: Path) -> Scans:
-    """Read up to `count` stored images into arrays under `folder`, one at a time; name and keep the bad ones aside."""
+    """Read up to `count` stored images into arrays under `folder`, some at a time; keep the bad ones aside, named."""
+    return _gathered(_pieces(iter(stored), params), count, params, folder)
+
+
+def _pieces(stored: Iterator[StoredImage], params: ImageParams) -> Iterator[tuple[Rows, Arrays]]:
+    some = _at_once(params)
+    while True:
+        rows, arrays = _read(islice(stored, some), some, params)
+        yield rows, arrays
+        if len(rows.known) + len(rows.bad) < some:
+            return
+
+
+def _at_once(params: ImageParams) -> int:
+    """Return how many images are read at once: some megabytes of pixels, and half a second of work."""
+    return min(256, max(1, 2**20 // params.size**2))
+
+
+def _read(stored: Iterable[StoredImage], count: int, params: ImageParams) -> tuple[Rows, Arrays]:
+    images = np.empty((count, params.size, params.size, len(params.windows)), np.uint8)
+    thumbnails = np.empty((count, duplicates.SIDE**2), np.float32)
+    found = Rows([], [], [], [])
+    masks: list[np.ndarray] = []
+    counts: dict[str, np.ndarray] = {}
+    for row, data, mask_data in stored:
+        try:
+            scan = read_scan(data, mask_data, params, _own_window(row))
+        except InputError as error:
+            found.bad.append({"image_id": row.image_id, "reason": str(error)})
+            continue
+        images[len(found.known)] = scan.channels
+        thumbnails[len(found.known)] = duplicates.thumbnail(scan.square)
+        if scan.mask is not None:
+            masks.append(scan.mask)
+            found.mask_facts.append(_mask_row(row) | scan.mask_facts)
+        counts[row.label] = counts.get(row.label, 0) + scan.counts
+        found.known.append(_index_row(row, scan))
+    found.labels.extend(counts)
+    some = slice(len(found.known))
+    return found, {
+        "images": images[some],
+        "thumbnails": thumbnails[some],
+        "masks": np.array(masks, np.uint8),
+        "counts": np.array([*counts.values()]),
+    }
+
+
+def _gathered(pieces: Iterator[tuple[Rows, Arrays]], count: int, params: ImageParams, folder: Path) -> Scans:
+    """Write the arrays of pieces one after the other, and join what else they tell."""
     shape = (count, params.size, params.size)
     thumbnails = np.zeros((count, duplicates.SIDE**2), np.float32)
     counts: dict[str, np.ndarray] = {}
-    rows: list[dict[str, Any]] = []
-    bad: list[dict[str, str]] = []
-    mask_facts: list[dict[str, Any]] = []
+    joined = Rows([], [], [], [])
     images, masks = folder / "images.npy", folder / "masks.npy"
-    with _writer(images, (*shape, len(params.windows))) as put_image, _writer(masks, shape) as put_mask:
-        for row, data, mask_data in stored:
-            try:
-                scan = read_scan(data, mask_data, params, _own_window(row))
-            except InputError as error:
-                bad.append({"image_id": row.image_id, "reason": str(error)})
-                continue
-            put_image(len(rows), scan.channels)
-            if scan.mask is not None:
-                put_mask(len(rows), scan.mask)
-                mask_facts.append(_mask_row(row) | scan.mask_facts)
-            thumbnails[len(rows)] = duplicates.thumbnail(scan.square)
-            counts[row.label] = counts.get(row.label, 0) + scan.counts
-            rows.append(_index_row(row, scan))
-    unread = pd.DataFrame(bad, columns=["image_id", "reason"])
-    known = pd.DataFrame(mask_facts, columns=list(FACTS))
-    arrays = (open_array(images), open_array(masks), thumbnails)
-    return Scans(pd.DataFrame(rows), *arrays, _histograms(counts), unread, known)
+    with _writer(images, (*shape, len(params.windows))) as put_images, _writer(masks, shape) as put_masks:
+        for rows, arrays in pieces:
+            start = len(joined.known)
+            put_images(start, arrays["images"])
+            masked = [at for at, row in enumerate(rows.known, start) if row["has_mask"]]
+            for at, mask in zip(masked, arrays["masks"], strict=True):
+                put_masks(at, mask[None])
+            thumbnails[start : start + len(rows.known)] = arrays["thumbnails"]
+            for label, own in zip(rows.labels, arrays["counts"], strict=True):
+                counts[label] = counts.get(label, 0) + own
+            joined.add(rows)
+    unread = pd.DataFrame(joined.bad, columns=["image_id", "reason"])
+    facts = pd.DataFrame(joined.mask_facts, columns=list(FACTS))
+    arrays_of_all = (open_array(images, (*shape, len(params.windows))), open_array(masks, shape), thumbnails)
+    return Scans(pd.DataFrame(joined.known), *arrays_of_all, _histograms(counts), unread, facts)
 
 
 @contextmanager
 def _writer(path: Path, shape: tuple[int, ...]) -> Iterator[Callable[[int, np.ndarray], None]]:
-    """Create a `uint8` array file of zeros; give `put(at, pixels)`, which writes one row of it.
+    """Create a `uint8` array file of zeros; give `put(at, pixels)`, which writes the rows from `at` on.
 
     Not through a memory map: pages that are written to one count as the process's own until it is closed.
     """
     create_array(path, shape)
-    start = path.stat().st_size - math.prod(shape)
+    start, each = path.stat().st_size - math.prod(shape), math.prod(shape[1:])
     with path.open("r+b") as file:
 
         def put(at: int, pixels: np.ndarray) -> None:
-            file.seek(start + at * pixels.nbytes)
+            file.seek(start + at * each)
             file.write(pixels.data)
 
         yield put
-
-
-def _mask_of(data: bytes, scan: Scan, params: ImageParams) -> tuple[np.ndarray, dict[str, object]]:
-    """Return the mask on the square grid, and what is to be known of it."""
-    found = read_mask(data)
-    shape = (scan.facts["height_px"], scan.facts["width_px"])
-    if found.tumour.shape != shape:
-        raise InputError(f"mask should have the image's size {shape}, received {found.tumour.shape}")
-    square = mask_to_square(found.tumour, params.size, params.fit)
-    hull = _hull(scan.inside)
-    facts: dict[str, object] = {
-        "values": found.values,
-        "labels": found.labels,
-        "empty": not found.tumour.any(),
-        "most_of_head": bool((square & scan.inside).sum() > scan.inside.sum() / 2),
-        "outside_head": bool(hull.any() and (square & hull).sum() < square.sum() / 2),
-    }
-    return square, facts
-
-
-def _hull(inside: np.ndarray) -> np.ndarray:
-    """Return the convex hull of the head, bool: what is dark around a tumour at the base of the skull belongs to it."""
-    filled = np.zeros(inside.shape, np.uint8)
-    if inside.any():
-        cv2.fillConvexPoly(filled, cv2.convexHull(np.argwhere(inside)[:, ::-1].astype(np.int32)), 1)
-    return filled.view(bool)
 
 
 def _mask_row(row: Any) -> dict[str, Any]:

@@ -5,13 +5,12 @@ Each fold is a run of its own (`preprocess.split: patient`, `preprocess.fold` fr
 """
 
 from collections.abc import Mapping, Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from brainmri.comparison.revision_tables import PREDICTIONS, SEGMENTATION, from_json
+from brainmri.comparison.revision_tables import PREDICTIONS, SEGMENTATION, from_json, outline_rows
 from brainmri.comparison.revisions import Revision, read_out, read_revisions
 from brainmri.core.errors import ArtifactError, InputError
 from brainmri.core.files import new_directory, write_json, write_table
@@ -26,7 +25,6 @@ RAW = "data/raw"
 DATA, SEEN = "metrics/data.json", "patients.test.seen_in_training"
 PROBE, PROBES = "metrics/probe.json", ("nearest_neighbour", "metadata")
 VERSIONS = "models/classifier/versions.json"
-TEXTS = ("image_id", "label", "set", "method")  # columns of the outlines' rows
 
 
 def pool(root: Path, names: Sequence[str], seed: int, resamples: int, out: Path) -> dict[str, Any]:
@@ -114,8 +112,9 @@ def probes(runs: Sequence[Revision]) -> dict[str, Any]:
 
 
 def _probe(flat: Mapping[str, Any], name: str) -> dict[str, float]:
-    keys = {key: f"{name}.whole.{key}" for key in ("accuracy", "images")}
-    return {key: float(flat[at]) for key, at in keys.items()} if set(keys.values()) <= set(flat) else {}
+    found = {key: flat.get(f"{name}.whole.{key}") for key in ("accuracy", "images")}
+    numbers = {key: float(value) for key, value in found.items() if isinstance(value, int | float)}
+    return numbers if numbers.keys() == found.keys() else {}
 
 
 def outlines(root: Path, runs: Sequence[Revision]) -> tuple[list[pd.DataFrame], str]:
@@ -132,17 +131,7 @@ def outlines(root: Path, runs: Sequence[Revision]) -> tuple[list[pd.DataFrame], 
 
 def read_rows(data: bytes, name: str) -> pd.DataFrame:
     """Return the outlines' rows of the run `name`: texts, and numbers that are NaN where they are empty."""
-    try:
-        table = pd.read_csv(BytesIO(data), dtype=str, keep_default_na=False)
-        numbers = [
-            column for column in table if column not in TEXTS and table[column].isin(["True", "False"]).sum() == 0
-        ]
-        return table.assign(**table[numbers].replace("", "nan").astype(float))
-    except ValueError as error:
-        raise ArtifactError(
-            f"{name}: {SEGMENTATION} should be a table of numbers, received: {' '.join(str(error).split())}; "
-            "run `dvc repro` there"
-        ) from None
+    return outline_rows(data, f"{name}: {SEGMENTATION}")
 
 
 def require_whole(runs: Sequence[Revision]) -> None:
@@ -150,7 +139,7 @@ def require_whole(runs: Sequence[Revision]) -> None:
     for run in runs:
         if run.predictions is None or run.params is None:
             raise ArtifactError("; ".join(run.missing.values()))
-        if SEEN not in run.metrics.get(DATA, {}):
+        if not isinstance(run.metrics.get(DATA, {}).get(SEEN), int):
             raise ArtifactError(
                 f"{run.name}: {DATA} should hold {SEEN}, received none; run `dvc repro` with this version"
             )

@@ -8,7 +8,8 @@ from typing import Any
 from brainmri.core import closure
 from brainmri.core.errors import ParamsError
 from brainmri.core.files import write_text
-from brainmri.core.params import Section, check, read_yaml
+from brainmri.core.missing import read_lock
+from brainmri.core.params import OPTIONAL, Record, Section, check, read_sections, read_yaml
 
 CODE = "      # code, by `brainmri verify-lock --write`"  # what stands below it in a stage's deps is written, not typed
 
@@ -23,9 +24,9 @@ def problems(root: Path, models: dict[str, type[Section]]) -> list[str]:
     models : dict
         The typed model of each section of `params.yaml`, under the section's name.
     """
-    stages = read_yaml(root / "dvc.yaml")["stages"]
+    stages, params = read_stages(root), read_sections(root / "params.yaml")
     for stage in stages.values():
-        stage["deps"] = [_filled_in(dep, read_yaml(root / "params.yaml")) for dep in stage["deps"]]
+        stage["deps"] = [_filled_in(dep, params) for dep in stage["deps"]]
     return [
         *_deps_problems(root, stages),
         *_cmd_problems(stages),
@@ -37,11 +38,10 @@ def problems(root: Path, models: dict[str, type[Section]]) -> list[str]:
 
 def out_problems(root: Path) -> list[str]:
     """Compare the outs that git keeps (`cache: false`: metrics and plots) with what `dvc.lock` says was written."""
-    stages = read_yaml(root / "dvc.yaml")["stages"]
-    lock = read_yaml(root / "dvc.lock")["stages"]
+    stages, lock = read_stages(root), read_lock(root / "dvc.lock")
     found, kept = [], set()
     for name in sorted(set(stages) & set(lock)):
-        written = {out["path"]: out["md5"] for out in lock[name].get("outs", [])}
+        written = {out["path"]: out.get("md5") for out in lock[name].get("outs", [])}
         for path, options in _outs(stages[name]).items():
             if options.get("cache") is False:
                 kept.add(path)
@@ -80,7 +80,7 @@ def write_deps(root: Path) -> list[str]:
         if line.rstrip() == CODE:
             in_block = marked[stage] = True
             lines += [f"      - {file}\n" for file in closure.reached(root, Path("stages") / f"{stage}.py")]
-    stages = read_yaml(path)["stages"]
+    stages = read_stages(root, Draft)
     if lacking := sorted(set(stages) - set(marked)):
         raise ParamsError(
             f"{path}: stage {lacking[0]}: deps should hold the line `{CODE.strip()}` where its code begins, "
@@ -89,8 +89,38 @@ def write_deps(root: Path) -> list[str]:
     text = "".join(lines)
     if text != before:
         write_text(path, text)
-    after = read_yaml(path)["stages"]
+    after = read_stages(root, Draft)
     return [name for name in stages if after[name]["deps"] != stages[name]["deps"]]
+
+
+class Stage(Record):
+    """A stage of `dvc.yaml`."""
+
+    cmd: str
+    deps: list[str]
+    params: list[str] = OPTIONAL
+    outs: list[str | dict[str, dict[str, Any]]] = OPTIONAL
+    metrics: list[str | dict[str, dict[str, Any]]] = OPTIONAL
+
+
+class Pipeline(Record):
+    """A `dvc.yaml`."""
+
+    stages: dict[str, Stage]
+
+
+class Draft(Record):
+    """A `dvc.yaml` whose deps are yet to be written."""
+
+    stages: dict[str, dict[str, Any]]
+
+
+def read_stages(root: Path, shape: type[Record] = Pipeline) -> dict[str, dict[str, Any]]:
+    """Return the stages of `dvc.yaml` as they stand there; raise `ParamsError` where it is no pipeline."""
+    content = read_yaml(root / "dvc.yaml")
+    check(content, shape, str(root / "dvc.yaml"))
+    stages: dict[str, dict[str, Any]] = content["stages"]
+    return stages
 
 
 def _filled_in(dep: str, params: dict[str, Any]) -> str:
@@ -145,7 +175,7 @@ def _cmd_problems(stages: dict[str, Any]) -> list[str]:
 
 def _params_problems(root: Path, stages: dict[str, Any], models: dict[str, type[Section]]) -> list[str]:
     """Compare the sections of `params.yaml` with the typed models and with what the stages depend on."""
-    params = read_yaml(root / "params.yaml")
+    params = read_sections(root / "params.yaml")
     found = []
     if set(params) != set(models):
         found.append(f"params.yaml: sections should be {sorted(models)}, received {sorted(params)}")
@@ -164,10 +194,9 @@ def _params_problems(root: Path, stages: dict[str, Any], models: dict[str, type[
 
 def _lock_problems(root: Path, stages: dict[str, Any]) -> list[str]:
     """Compare `dvc.lock` with the commands, params and code of the commit, and its hashes along the chain."""
-    lock = read_yaml(root / "dvc.lock")["stages"]
-    params = read_yaml(root / "params.yaml")
+    lock, params = read_lock(root / "dvc.lock"), read_sections(root / "params.yaml")
     found = [f"dvc.lock: stage {name} is not in dvc.yaml; run `dvc repro`" for name in sorted(set(lock) - set(stages))]
-    outs = {out["path"]: out["md5"] for entry in lock.values() for out in entry.get("outs", [])}
+    outs = {out["path"]: out.get("md5") for entry in lock.values() for out in entry.get("outs", [])}
     for name, stage in stages.items():
         entry = lock.get(name)
         if entry is None:
@@ -178,22 +207,27 @@ def _lock_problems(root: Path, stages: dict[str, Any]) -> list[str]:
 
 
 def _entry_problems(
-    root: Path, name: str, stage: dict[str, Any], entry: dict[str, Any], params: dict[str, Any], outs: dict[str, str]
+    root: Path,
+    name: str,
+    stage: dict[str, Any],
+    entry: dict[str, Any],
+    params: dict[str, Any],
+    outs: dict[str, str | None],
 ) -> list[str]:
     where, mend = f"dvc.lock: stage {name}", "run `dvc repro` and commit dvc.lock"
     found = []
-    if entry["cmd"] != stage["cmd"]:
-        found.append(f"{where}: the command should be `{stage['cmd']}`, received `{entry['cmd']}`; {mend}")
+    if entry.get("cmd") != stage["cmd"]:
+        found.append(f"{where}: the command should be `{stage['cmd']}`, received `{entry.get('cmd')}`; {mend}")
     used = entry.get("params", {}).get("params.yaml", {})
     found += [
         f"{where}: params should be those of params.yaml, received others in section {section}; {mend}"
         for section in stage.get("params", [])
-        if used.get(section) != params[section]
+        if section not in params or used.get(section) != params[section]
     ]
     written = {out["path"] for out in entry.get("outs", [])}
     if written != set(_outs(stage)):
         found.append(f"{where}: outs should be those of dvc.yaml, received {sorted(written)}; {mend}")
-    deps = {dep["path"]: dep["md5"] for dep in entry["deps"]}
+    deps = {dep["path"]: dep.get("md5") for dep in entry.get("deps", [])}
     if sorted(deps) != sorted(stage["deps"]):
         return [*found, f"{where}: deps should be those of dvc.yaml, received {sorted(deps)}; {mend}"]
     for path, md5 in deps.items():

@@ -16,7 +16,7 @@ from brainmri.comparison.param_values import flat, merged, with_values
 from brainmri.core.errors import InputError, ParamsError
 from brainmri.core.files import write_text
 from brainmri.core.git import git
-from brainmri.core.params import Section, check, parse_yaml, read_yaml
+from brainmri.core.params import Section, check, parse_yaml, read_sections, sections
 
 FILES, EXTERNAL = "fetch.local", "fetch.external"  # where the keys stand whose values are places of the user's own
 FOLD, FOLDS, SPLIT = "preprocess.fold", "preprocess.folds", "preprocess.split"
@@ -25,7 +25,7 @@ FOLD, FOLDS, SPLIT = "preprocess.fold", "preprocess.folds", "preprocess.split"
 def names(root: Path) -> dict[str, str]:
     """Return the presets there are, each with the first line of its comment."""
     paths = sorted((root / "presets").glob("*.yaml"))
-    return {path.stem: path.read_text().partition("\n")[0].removeprefix("# ") for path in paths}
+    return {path.stem: path.read_text(errors="replace").partition("\n")[0].removeprefix("# ") for path in paths}
 
 
 def settings(
@@ -93,10 +93,7 @@ def read(root: Path, name: str) -> dict[str, Any]:
             + (f"; did you mean {near[0]}?" if near else "")
         )
     path = root / "presets" / f"{name}.yaml"
-    content = read_yaml(path)
-    if not isinstance(content, dict):
-        raise ParamsError(f"{path}: should hold sections of params.yaml, received {content!r}")
-    return flat(content)
+    return flat(read_sections(path))
 
 
 def apply(root: Path, name: str, data: Path | None, more: Sequence[str], models: Mapping[str, type[Section]]) -> None:
@@ -108,9 +105,9 @@ def apply(root: Path, name: str, data: Path | None, more: Sequence[str], models:
         If params.yaml has changes that the preset does not make: they would get lost, or mix with it.
     """
     committed = git(root, "show", "HEAD:./params.yaml") + "\n"
-    base = parse_yaml(committed)
+    base = _committed(committed, "HEAD")
     wanted = settings(root, base, name, data, more, models)
-    before, now = flat(base), flat(read_yaml(root / "params.yaml"))
+    before, now = flat(base), flat(read_sections(root / "params.yaml"))
     others = sorted(key for key in {*before, *now} - set(wanted) if before.get(key) != now.get(key))
     if others:
         raise InputError(
@@ -152,7 +149,7 @@ def run(
         Before anything runs, if the preset or the state of the repository will not do.
     """
     head = experiments.require_committed(root, "run")
-    base = read_yaml(root / "params.yaml")
+    base = read_sections(root / "params.yaml")
     wanted = settings(root, base, name, data, more, models)
     parts = folds(base, wanted) if by_fold else [wanted]
     return experiments.run_each(root, head, [_experiment(name, head, part, by_fold) for part in parts], logs)
@@ -186,12 +183,17 @@ def of_run(root: Path, params: Mapping[str, Any]) -> str | None:
     # After `dvc exp branch` the commit has the preset's params itself, and its parent those that it changed.
     for commit in ("HEAD", "HEAD~1"):
         try:
-            base = parse_yaml(git(root, "show", f"{commit}:./params.yaml"))
+            base = _committed(git(root, "show", f"{commit}:./params.yaml"), commit)
         except InputError:
             return None
         if _comparable(base) != _comparable(params):
             return next((name for name in names(root) if _is(root, base, name, params)), None)
     return None
+
+
+def _committed(text: str, commit: str) -> dict[str, Any]:
+    where = f"params.yaml of {commit}"
+    return sections(parse_yaml(text, where), where)
 
 
 def _is(root: Path, base: Mapping[str, Any], name: str, params: Mapping[str, Any]) -> bool:

@@ -8,19 +8,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from brainmri.core.errors import ArtifactError
+from brainmri.core.errors import ArtifactError, ParamsError
 from brainmri.core.files import read_json
-from brainmri.core.index import TEXT
-from brainmri.core.params import read_yaml
-from brainmri.reporting.summary import headline_numbers
-from brainmri.scoring import assessment, calibration
-from brainmri.scoring.curves import curve_tables
-from brainmri.scoring.epochs import kept_epoch
-from brainmri.scoring.predictions_table import Answers, read_answers
+from brainmri.core.index import read_table
+from brainmri.core.missing import read_lock
+from brainmri.core.params import check_section
+from brainmri.reporting import summary
+from brainmri.scoring import assessment, calibration, training_scores
+from brainmri.scoring.curves import POINTS, curve_tables
+from brainmri.scoring.predictions_table import Answers, read_answers, read_predictions
 from brainmri.scoring.probabilities import class_names
+from brainmri.scoring.records import Classify
 
 METRICS, ROWS, CURVES = "metrics/classify.json", "plots/predictions.csv", "plots/curves.csv"
-SUMMARY, SUMMARISED = "metrics/summary.json", ("data", "probe", "classify", "segment")
+SUMMARY = "metrics/summary.json"
 OPTIONAL = (*assessment.PARTS, "patients")  # of classify.json, where there are such images
 TOLERANCE = 1e-6  # of the value; the rows have ten digits, and another processor adds up in another order
 
@@ -32,21 +33,23 @@ def problems(root: Path) -> list[str]:
     `plots/predictions.csv` and `plots/curves.csv`; and the headline numbers, from the other metrics. What needs more
     than these rows (pointing, segmentation, probes) is not.
     """
-    run = read_yaml(root / "dvc.lock")["stages"].get("evaluate")
+    run = read_lock(root / "dvc.lock").get("evaluate")
     missing = [name for name in (METRICS, SUMMARY, ROWS, CURVES) if not (root / name).exists()]
     if missing or run is None:
         return [f"{name}: no such file; run `dvc repro`" for name in missing]
     try:
-        return _unlike_rows(root, run["params"]["params.yaml"]["evaluate"])
-    except (ArtifactError, KeyError, ValueError, OSError) as error:
-        return [f"metrics, plots: should hold what the report stage wrote, received {error!r}; run `dvc repro report`"]
+        used = run.get("params", {}).get("params.yaml", {})
+        params = check_section(used, "evaluate", assessment.EvaluationParams, root / "dvc.lock")
+        return _unlike_rows(root, params)
+    except (ArtifactError, ParamsError) as error:
+        return [f"metrics, plots: should hold what the report stage wrote, received: {error}"]
 
 
-def _unlike_rows(root: Path, used: dict[str, Any]) -> list[str]:
-    rows = pd.read_csv(root / ROWS, keep_default_na=False, dtype=dict.fromkeys((*TEXT, "predicted"), str))
+def _unlike_rows(root: Path, used: assessment.EvaluationParams) -> list[str]:
+    rows = read_predictions(root / ROWS)
     answers = read_answers(rows, class_names(rows))
-    expected = {**scores(rows, answers, used["seed"], used["bootstrap"]), "validation": validation(root / CURVES)}
-    found = read_json(root / METRICS)
+    expected = {**scores(rows, answers, used.seed, used.bootstrap), "validation": validation(root / CURVES)}
+    found = read_json(root / METRICS, Classify)
     wrong = [
         *unlike(expected, found),
         *(f"{part} should not be there" for part in OPTIONAL if part in {*found} - {*expected}),
@@ -56,8 +59,9 @@ def _unlike_rows(root: Path, used: dict[str, Any]) -> list[str]:
 
 
 def _summary_problems(root: Path) -> list[str]:
-    expected = headline_numbers({name: read_json(root / f"metrics/{name}.json") for name in SUMMARISED})
-    found = read_json(root / SUMMARY)
+    metrics = {name: read_json(root / f"metrics/{name}.json", kind) for name, kind in summary.METRICS.items()}
+    expected = summary.headline_numbers(metrics)
+    found = read_json(root / SUMMARY, summary.Summary)
     wrong = [*unlike(expected, found), *(f"{name} should not be there" for name in found if name not in expected)]
     return [f"{SUMMARY}: {wrong[0]}, by the metrics beside it; run `dvc repro report`"] if wrong else []
 
@@ -75,8 +79,8 @@ def scores(rows: pd.DataFrame, answers: Answers, seed: int, resamples: int) -> d
 
 def validation(curves: Path) -> dict[str, float]:
     """Return the epoch that was kept and its scores, as the report stage takes them from the curves."""
-    table = pd.read_csv(curves)
-    kept = table.iloc[kept_epoch(table["val_loss"])]
+    table = read_table(curves, training_scores.CURVES)
+    kept = table.iloc[training_scores.kept_epoch(table["val_loss"])]
     return {"epoch": int(kept["epoch"]), "loss": kept["val_loss"], "accuracy": kept["val_accuracy"]}
 
 
@@ -103,7 +107,7 @@ def _curve_problems(root: Path, answers: Answers) -> list[str]:
     found = []
     for name, table in made.items():
         path = f"plots/{name}.csv"
-        written = pd.read_csv(root / path, keep_default_na=False, na_values=[""], dtype={"label": str})
+        written = read_table(root / path, POINTS[name])
         if "when" in table:  # the rows hold the probabilities after calibration alone
             table, written = (one[one["when"] == "after"] for one in (table, written))
         if not _same_table(table, written):

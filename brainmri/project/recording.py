@@ -7,14 +7,16 @@ import pandas as pd
 from brainmri.core.errors import ArtifactError
 from brainmri.core.files import read_json, write_json, write_table
 from brainmri.core.git import git
-from brainmri.core.params import read_yaml
+from brainmri.core.index import MAYBE, Kinds, read_table
+from brainmri.core.params import read_sections
 from brainmri.project import lock, presets
+from brainmri.project.published import TOLD, PooledRun
 from brainmri.project.reproducibility import processor
-from brainmri.project.results import TOLD
+from brainmri.reporting.summary import METRICS
 
-METRICS = ("data", "probe", "classify", "segment")
 TEST_PATIENTS = ("known", "seen_in_training", "images_without")
 OUT_OF_FOLD = "out-of-fold"  # folder beside the recorded folds
+OUTLINES: Kinds = {"image_id": str, "method": str, "truth_px": MAYBE, "dice": MAYBE}  # of them read
 DIGITS = 5  # of what stands there
 
 
@@ -34,14 +36,14 @@ def record(root: Path, name: str, command: str, out: Path) -> None:
     stale = lock.out_problems(root)
     if stale:
         raise ArtifactError("; ".join(stale))
-    params = read_yaml(root / "params.yaml")
+    params = read_sections(root / "params.yaml")
     local = params["fetch"]["local"]
     params["fetch"]["local"] = {key: value and PurePath(value).name for key, value in local.items()}  # no private paths
     params["fetch"]["external"] = {
         name: place if is_handle(place) else PurePath(place).name
         for name, place in params["fetch"].get("external", {}).items()
     }
-    metrics = {part: read_json(root / f"metrics/{part}.json") for part in METRICS}
+    metrics = {part: read_json(root / f"metrics/{part}.json", shape) for part, shape in METRICS.items()}
     write_json(
         out,
         {
@@ -51,7 +53,7 @@ def record(root: Path, name: str, command: str, out: Path) -> None:
             "commit": git(root, "rev-parse", "HEAD"),
             TOLD: {key: metrics["data"]["patients"]["test"][key] for key in TEST_PATIENTS},
             "params": params,
-            "versions": read_json(root / "models/classifier/versions.json"),
+            "versions": read_json(root / "models/classifier/versions.json", dict[str, str]),
             "machine": processor(),
             "metrics": metrics,
         },
@@ -69,7 +71,7 @@ def record_pooled(root: Path, pooled: Path, name: str, command: str, out: Path) 
     ArtifactError
         If the code differs between the folds: no commit could repeat the numbers.
     """
-    found = read_json(pooled / "scores.json")
+    found = read_json(pooled / "scores.json", PooledRun)
     if not found.get("commit"):
         raise ArtifactError(
             f"{pooled / 'scores.json'}: the folds should be run with the code of one commit, received none; run all "
@@ -84,13 +86,13 @@ def out_of_fold(pooled: Path) -> pd.DataFrame:
 
     Probabilities and Dice are rounded to `DIGITS`, so that the table can stand in git.
     """
-    texts = {"image_id": str, "label": str, "predicted": str, "patient": str}
-    table = pd.read_csv(pooled / "predictions.csv", dtype=texts, keep_default_na=False)
+    kinds = {"image_id": str, "label": str, "predicted": str, "patient": str, "unit": int, "fold": int}
+    table = read_table(pooled / "predictions.csv", kinds)
     chances = [name for name in table if name.startswith("p_")]
     table = table[["image_id", "label", "patient", "unit", "fold", "predicted", *chances]].round(DIGITS)
     if not (pooled / "outlines.csv").exists():
         return table
-    rows = pd.read_csv(pooled / "outlines.csv", dtype={"image_id": str}).set_index("image_id")
+    rows = read_table(pooled / "outlines.csv", OUTLINES).set_index("image_id")
     truth = rows[~rows.index.duplicated()]["truth_px"].rename("truth_px").astype("Int64")
     dice = rows.pivot(columns="method", values="dice").add_prefix("dice_").round(DIGITS)
     return table.join(truth, on="image_id").join(dice, on="image_id")

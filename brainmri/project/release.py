@@ -16,14 +16,15 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from brainmri.core.errors import ArtifactError, InputError
-from brainmri.core.files import read_json
+from brainmri.core.files import read_json, read_record
 from brainmri.core.git import git
 from brainmri.core.labels import NOT_CLINICAL
 from brainmri.core.params import read_yaml
 from brainmri.prediction.released import ABOUT, FORMAT, SUMS
+from brainmri.preprocessing.images import MadeWith
 
 # What prediction reads of each folder, and the versions that wrote it; curves and further seeds stay at home.
-CLASSIFIER = ("model.keras", "preprocess.json", "metadata.json", "calibration.json", "versions.json")
+CLASSIFIER = ("model.keras", "preprocess.json", "metadata.json", "calibration.json", "likeness.npz", "versions.json")
 UNET = ("model.keras", "preprocess.json", "postprocess.json", "versions.json")
 CARD = "metrics/model_card.md"
 PAGES = {"LICENSE": "LICENSE", "CITATION.cff": "CITATION.cff", "LICENCES.md": "docs/licences.md"}
@@ -102,9 +103,9 @@ def _members(root: Path) -> dict[str, bytes]:
     about = {
         "format": FORMAT,
         "note": NOT_CLINICAL,
-        "classes": read_json(root / "models/classifier/preprocess.json")["classes"],
+        "classes": read_record(root / "models/classifier/preprocess.json", MadeWith).classes,
         "unet": "unet/model.keras" in members,
-        "versions": read_json(root / "models/classifier/versions.json"),
+        "versions": read_json(root / "models/classifier/versions.json", dict[str, str]),
         "commit": _commit(root),
     }
     members[ABOUT] = (json.dumps(about, indent=2, sort_keys=True) + "\n").encode()

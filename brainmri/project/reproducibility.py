@@ -13,7 +13,8 @@ from brainmri.comparison import param_values
 from brainmri.core.errors import ArtifactError, InputError, ParamsError
 from brainmri.core.files import write_text
 from brainmri.core.git import git
-from brainmri.core.params import parse_yaml, read_yaml
+from brainmri.core.missing import locked, read_lock
+from brainmri.core.params import parse_yaml, read_sections
 
 # A set and networks so small that both runs are done in minutes; every stage still does all that it does.
 SMALL = (
@@ -77,7 +78,7 @@ def verify(root: Path, settings: Sequence[str], place: Path) -> str:
         run(clone)
     if found := differences(*clones):
         raise ArtifactError("\n".join(found))
-    count = sum(len(entry["outs"]) for entry in read_yaml(clones[0] / "dvc.lock")["stages"].values())
+    count = sum(len(entry.get("outs", [])) for entry in read_lock(clones[0] / "dvc.lock").values())
     return f"two clean clones of {commit[:10]} wrote the same bits: dvc.lock and the {count} outputs that it names"
 
 
@@ -89,13 +90,13 @@ def change_params(path: Path, settings: Sequence[str]) -> None:
     ParamsError
         If a setting is no `key=value`, or the file has no such key.
     """
-    known = param_values.flat(read_yaml(path))
+    known = param_values.flat(read_sections(path))
     wanted = {}
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals or not any(one == key or one.startswith(f"{key}.") for one in known):
             raise ParamsError(f"--set: should be a key of {path.name} and its value, key=value, received `{setting}`")
-        wanted[key] = parse_yaml(value)
+        wanted[key] = parse_yaml(value, f"--set {key}")
     write_text(path, param_values.with_values(path.read_text(), wanted))
 
 
@@ -121,7 +122,7 @@ def differences(first: Path, second: Path) -> list[str]:
     """
     if (first / "dvc.lock").read_bytes() == (second / "dvc.lock").read_bytes():
         return []
-    old, new = (read_yaml(clone / "dvc.lock")["stages"] for clone in (first, second))
+    old, new = (read_lock(clone / "dvc.lock") for clone in (first, second))
     found = [
         f"{out}: stage {origin.stage} should write the same bits from the same input, received others: "
         f"{first_difference(first / out, second / out)}"
@@ -139,7 +140,7 @@ def origins(old: dict[str, Any], new: dict[str, Any]) -> list[Origin]:
     found = []
     for name in sorted(set(old) & set(new)):
         read = [{key: value for key, value in lock[name].items() if key != "outs"} for lock in (old, new)]
-        wrote = [{out["path"]: out["md5"] for out in lock[name].get("outs", [])} for lock in (old, new)]
+        wrote = [{out["path"]: out.get("md5") for out in lock[name].get("outs", [])} for lock in (old, new)]
         outs = [path for path in sorted({*wrote[0], *wrote[1]}) if wrote[0].get(path) != wrote[1].get(path)]
         if read[0] == read[1] and outs:
             found.append(Origin(name, outs))
@@ -207,7 +208,8 @@ def changed_since_commit(root: Path) -> list[Origin]:
         return []
     if not (root / "dvc.lock").exists():
         return []
-    return origins(parse_yaml(committed)["stages"], read_yaml(root / "dvc.lock")["stages"])
+    there = "dvc.lock of the commit"
+    return origins(locked(parse_yaml(committed, there), there), read_lock(root / "dvc.lock"))
 
 
 def state(root: Path) -> str:

@@ -7,18 +7,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from brainmri.core.errors import ArtifactError
-from brainmri.core.files import read_json
 from brainmri.core.labels import NO_TUMOUR
+from brainmri.project.published import TOLD, published
 from brainmri.reporting.documents import markdown_table
 from brainmri.reporting.formatting import NOT_DEFINED, number, score, with_ends
 from brainmri.scoring import assessment
-from brainmri.scoring.mask_scores import SIZES
+from brainmri.scoring.records import SIZES
 from brainmri.segmentation.methods import METHODS
 
 PARTS = {**assessment.PARTS, "whole": "all"}  # the columns are narrow
-MADE = ("name", "command", "commit")
-RUN, EXTERNAL = ("classify", "segment"), ("scores", "ci95", "counts")  # what the tables read
-TOLD = "test_patients"
 PROBES = ("Nearest neighbour", "Metadata alone")
 BEGIN, END = "<!-- results: made by `brainmri readme` -->", "<!-- /results -->"
 
@@ -59,30 +56,6 @@ def pages(root: Path) -> dict[Path, str]:
     runs, others = published(root)
     made = {"README.md": headline_table(runs), "docs/results.md": all_tables(list(runs.values()), others)}
     return {root / name: with_tables(root / name, tables) for name, tables in made.items()}
-
-
-def published(root: Path) -> tuple[dict[str, dict[str, Any]], list[dict[str, Any]]]:
-    """Return the runs of `results/`, by the name of their file, and the scores on sets from elsewhere.
-
-    Raises
-    ------
-    ArtifactError
-        If a file holds no run, or does not tell what the tables need.
-    """
-    runs = {path.name: _recorded(path, "metrics", RUN, (TOLD,)) for path in sorted((root / "results").glob("*.json"))}
-    return runs, [_recorded(path, "result", EXTERNAL) for path in sorted((root / "results/external").glob("*.json"))]
-
-
-def _recorded(path: Path, scored: str, parts: tuple[str, ...], more: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Return what a file holds of a run: `MADE` and `more`, and under `scored` at least `parts`."""
-    run: dict[str, Any] = read_json(path)
-    made = (*MADE, *more)
-    if not {*made, scored} <= set(run) or not set(parts) <= set(run[scored]):
-        raise ArtifactError(
-            f"{path}: should hold {', '.join(made)} and {scored} (with {', '.join(parts)}), as `brainmri record` "
-            f"writes it, received only {', '.join(run)}; move it out of results/"
-        )
-    return run
 
 
 def headline_table(runs: dict[str, dict[str, Any]]) -> str:

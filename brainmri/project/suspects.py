@@ -18,8 +18,9 @@ from sklearn.model_selection import StratifiedGroupKFold
 from tqdm import tqdm
 
 from brainmri.core.errors import InputError
-from brainmri.core.files import new_directory, read_json, write_table
+from brainmri.core.files import new_directory, read_record, write_table
 from brainmri.core.index import read_split
+from brainmri.preprocessing.images import MadeWith
 from brainmri.reporting import galleries
 
 SHOWN = 48  # pictures on the contact sheet
@@ -44,7 +45,7 @@ def find(processed: Path, out: Path, folds: int, epochs: int, seed: int) -> pd.D
     DataFrame
         Columns image_id, set, split, label, predicted, p_label, p_predicted; the least likely label first.
     """
-    classes: list[str] = read_json(processed / "train/preprocess.json")["classes"]
+    classes = read_record(processed / "train/preprocess.json", MadeWith).classes
     splits = {name: read_split(processed / name) for name in ("train", "val")}
     table = pd.concat([split.index.assign(split=name) for name, split in splits.items()], ignore_index=True)
     rows = np.flatnonzero(table["label"] != "")

@@ -150,6 +150,7 @@ def calibration(classify: Metrics, plots: Path) -> list[Block]:
             [
                 f"Temperature {number(found['temperature'])}, fitted on validation images.",
                 f"{rule}: it answers a share of {coverage} of the test images; of these answers {accuracy} are right.",
+                *_unlike(classify),
             ]
         ),
         Picture(
@@ -158,6 +159,17 @@ def calibration(classify: Metrics, plots: Path) -> list[Block]:
             "Reliability: the larger a marker, the more images in its bin; bins of few images are left out",
         ),
         _risk_by_coverage(classify, plots),
+    ]
+
+
+def _unlike(classify: Metrics) -> list[str]:
+    """Return the sentence on test images that the classifier takes for something else than it learnt from."""
+    found = classify.get("unlike")
+    if not found or found["above"] is None:
+        return []
+    return [
+        f"It abstains too from what is unlike its training images, more than {number(found['above'])} where 1 is usual "
+        f"for validation images: {found['called']} of these {found['images']} test images, in error."
     ]
 
 

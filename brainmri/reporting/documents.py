@@ -64,6 +64,7 @@ Block = Heading | Lead | Text | Items | Table | Picture | Commands
 
 # Single backticks alone, as in CommonMark: of longer runs of them nobody knows where the code ends.
 CODE = re.compile(r"((?<!`)`(?!`)[^`]+`(?!`))")
+ENDS = re.compile(r"(\S+) (\([^()]+\))")  # a number with the ends of its interval, which may stand in two lines
 
 # Colours keep a contrast of 7 to 1 and more on both grounds (WCAG AAA); charts have a white ground of their own.
 STYLE = """\
@@ -92,7 +93,10 @@ thead th { background: var(--band); } tbody th { font-weight: 600; } tbody th, t
 pre { overflow-x: auto; background: var(--band); padding: .6rem 1rem; }
 figure { margin: 1.25rem 0; } figcaption { color: var(--soft); font-size: .92rem; }
 img { max-width: 100%; height: auto; background: #ffffff; border: 1px solid var(--line); }
-tbody th { white-space: normal; min-width: 10rem; }
+tbody th { white-space: normal; min-width: 8rem; position: sticky; left: 0; background: var(--ground); }
+td.ends { white-space: normal; } td.ends span { white-space: nowrap; }
+@media (max-width: 40rem) { table { font-size: .8rem; } th, td { padding: .3rem .25rem; } td { white-space: normal; }
+  tbody th { min-width: 5rem; } }
 @media (prefers-color-scheme: dark) { img { padding: .5rem; border-radius: .5rem; } }
 @media print { nav, .skip { display: none; } .scroll { overflow: visible; } }
 """
@@ -209,7 +213,7 @@ def html_table(table: Table) -> str:
     # An empty corner heads nothing.
     head = "".join(f'<th scope="col">{_html_text(cell)}</th>' if cell else "<td></td>" for cell in table.header)
     lines = [
-        f'<tr><th scope="row">{_html_text(first)}</th>' + "".join(f"<td>{_html_text(c)}</td>" for c in rest) + "</tr>"
+        f'<tr><th scope="row">{_html_text(first)}</th>' + "".join(map(_cell, rest)) + "</tr>"
         for first, *rest in table.rows
     ]
     return (
@@ -217,6 +221,12 @@ def html_table(table: Table) -> str:
         f"<caption>{_html_text(table.caption)}</caption><thead><tr>{head}</tr></thead>"
         f"<tbody>{''.join(lines)}</tbody></table></div>"
     )
+
+
+def _cell(text: str) -> str:
+    if found := ENDS.fullmatch(text):
+        return '<td class="ends">' + " ".join(f"<span>{_html_text(part)}</span>" for part in found.groups()) + "</td>"
+    return f"<td>{_html_text(text)}</td>"
 
 
 def _html_text(text: str) -> str:

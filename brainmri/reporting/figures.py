@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from brainmri.scoring.assessment import PARTS
-from brainmri.scoring.epochs import kept_epoch
+from brainmri.scoring.training_scores import kept_epoch
 
 # Okabe and Ito's palette: told apart with any colour vision. Further classes begin again.
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#000000")

@@ -148,7 +148,7 @@ def intended_use(data: Metrics) -> list[Block]:
             "It outlines a tumour on a slice. Volumes are taken slice by slice.",
             "Not for diagnosis, screening, triage, treatment or any other decision about a person.",
             "Not for other organs, other modalities, children, or kinds of tumour that it was not trained on: it gives "
-            "one of its classes to whatever it is shown.",
+            "one of its classes to whatever it is shown, and abstains from much of that, not from all.",
         ]),
     ]  # fmt: skip
 

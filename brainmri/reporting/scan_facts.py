@@ -5,11 +5,19 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from brainmri.core.index import QUALITY
+from brainmri.core.index import MAYBE, QUALITY, Kinds
 
 WORDS = ("mode", "plane", "modality")
 NUMBERS = ("height_px", "width_px", "voxel_row_mm", "voxel_col_mm", "slice_mm", "field_t", "file_bytes", *QUALITY)
 NOT_TOLD = "not told"
+# What stands in the table, `metadata.csv`.
+FACTS: Kinds = {
+    "split": str,
+    "label": str,
+    "images": int,
+    **dict.fromkeys(NUMBERS, MAYBE),
+    **dict.fromkeys(WORDS, str),
+}
 
 
 def scan_facts(splits: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

@@ -1,7 +1,164 @@
-"""The headline numbers: what `dvc metrics diff` and `dvc exp show` compare, so few that they fit on a screen."""
+"""What the metrics hold, and the headline numbers of them: so few that `dvc metrics diff` fits them on a screen.
+
+The records below, and those of `scoring.records`, are what `metrics/*.json` are read as, and the `scores.json` and
+`summary.json` of the stages that they are made from.
+"""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from brainmri.core.manifest import Difference, ExternalCounts
+from brainmri.core.params import OPTIONAL, Figure, Record
+from brainmri.scoring.records import Classify, Ends, Segment
+
+Counts = dict[str, int]
+
+
+class ProbeEnds(Record):
+    """Intervals of `ProbePart`."""
+
+    accuracy: Ends
+    macro_f1: Ends
+    macro_recall: Ends
+
+
+class ProbePart(Record):
+    """Scores of a probe on one part of the test set."""
+
+    accuracy: float
+    macro_f1: Figure
+    macro_recall: Figure
+    ci95: ProbeEnds
+    chance: float
+    commonest_class: str
+    commonest_share: float
+    images: int
+    units: int
+
+
+class OneProbe(Record):
+    """Scores of one probe."""
+
+    whole: ProbePart
+    twin_free: ProbePart = OPTIONAL
+    neighbour_free: ProbePart = OPTIONAL
+    reading: str
+
+
+class Probe(Record):
+    """`scores.json` of the probe stage, and `metrics/probe.json`."""
+
+    nearest_neighbour: OneProbe
+    metadata: OneProbe
+    reading: str
+
+
+class KnownPatients(Record):
+    """How many patients of a split are known."""
+
+    known: int
+    recognised: int
+    images_without: int
+
+
+class KnownTestPatients(KnownPatients):
+    """And how many of those tested were met in training."""
+
+    seen_in_training: int
+    seen_in_training_masked: int
+
+
+class BySplit(Record):
+    """The patients of each split."""
+
+    train: KnownPatients
+    val: KnownPatients
+    test: KnownTestPatients
+
+
+class Twins(Record):
+    """What was found of near-duplicates."""
+
+    pairs: int
+    pairs_equal_bytes: int
+    pairs_equal_pixels: int
+    groups: int
+    largest_group: int
+    label_conflicts: int
+    dropped: dict[str, Counts]
+    test_with_training_twin: Counts
+    test_twin_free: Counts
+    test_with_training_neighbour: Counts
+    test_neighbour_free: Counts
+
+
+class Images(Record):
+    """What preprocess says of the images."""
+
+    classes: list[str] = Field(min_length=1)
+    images: dict[str, Counts]
+    masked: Counts
+    excluded: dict[str, Counts]
+    own_window: int
+    patients: BySplit
+    twins: Twins
+
+    @model_validator(mode="after")
+    def _has_the_splits(self) -> Self:
+        if not {"train", "val", "test"} <= set(self.images) or not {"train", "val", "test"} <= set(self.masked):
+            raise ValueError("images and masked of train, val and test")
+        return self
+
+
+class Unreadable(Record):
+    """An image that could not be read."""
+
+    image_id: str
+    reason: str
+
+
+class Preprocessed(Images):
+    """`summary.json` of the preprocess stage."""
+
+    unreadable: list[Unreadable]
+    without_head: list[str]
+
+
+class SourceFacts(Record):
+    """What `metrics/data.json` says of a set."""
+
+    ignored: Counts
+    differences: dict[str, Difference]
+    patients_in_several_splits: int
+
+
+class Data(Images):
+    """`metrics/data.json`."""
+
+    simulated: bool
+    source: str
+    sets: dict[str, SourceFacts]
+    unreadable: int
+    without_head: int
+    external: dict[str, ExternalCounts] = OPTIONAL
+
+
+class Summary(Record):
+    """`metrics/summary.json`, as of `headline_numbers`; and a mean Dice for each method."""
+
+    __pydantic_extra__: dict[str, float] = Field(init=False)
+    model_config = ConfigDict(extra="allow")
+
+    accuracy: float
+    test_images: int
+    test_no_patient: int
+    patients_seen: int = OPTIONAL
+
+
+# What each file is, by its name in `metrics/`.
+METRICS: Mapping[str, type[Record]] = {"data": Data, "probe": Probe, "classify": Classify, "segment": Segment}
 
 # In a test set of up to 10,000 images one answer more or less still shows; what is smaller says nothing to a reader.
 DIGITS = 4

@@ -4,12 +4,14 @@ The confidence of an answer is its largest probability. Temperature and threshol
 they are worth is measured on the test images by `evaluate`.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 
+from brainmri.core.params import Record
 from brainmri.scoring.probabilities import ratio, require_probabilities, surprise
 
 # Beyond these a temperature tells of too few images, not of the network.
@@ -18,6 +20,15 @@ COLDEST, HOTTEST = 0.1, 10.0
 ABSTAIN_ALWAYS = 1.01
 # Of equal width, for the expected calibration error.
 BINS = 15
+
+
+class Calibration(Record):
+    """The `calibration.json` of a classifier; beside these it tells what they did on validation images."""
+
+    mirror: bool  # whether the answer is the mean of those to an image and to its mirror image
+    temperature: Annotated[float, Field(ge=COLDEST, le=HOTTEST)]
+    abstain_below: Annotated[float, Field(ge=0, le=ABSTAIN_ALWAYS)]
+    unlike_above: Annotated[float, Field(ge=0)] | None = None  # None in folders of before there was this measure
 
 
 def calibrate(true: np.ndarray, probabilities: np.ndarray, risk: float) -> dict[str, Any]:
@@ -127,6 +138,23 @@ def abstain_threshold(true: np.ndarray, probabilities: np.ndarray, risk: float) 
     answered = np.rint(coverage * len(true))
     good = np.flatnonzero((np.rint(wrong * answered) + 1) / (answered + 1) <= risk)
     return float(confidence[good[-1]]) if len(good) else ABSTAIN_ALWAYS
+
+
+def unlike_threshold(unlike: np.ndarray, share: float) -> float:
+    """Return the value above which at most `share` of new images like these are expected, counting one more than seen.
+
+    Of n images with k above it, (k + 1) / (n + 1) is at most `share`, as in `abstain_threshold`. Fewer than
+    1 / share - 1 images cannot show that: then it is the largest value among them, and 1 / (n + 1) of new images are
+    expected above it. Images of one patient are alike, so that `evaluate` counts it again.
+
+    Parameters
+    ----------
+    unlike : ndarray, shape (N,)
+        How unlike its training images the classifier finds each validation image, see `models.classifier.Likeness`.
+    share : float in [0, 1)
+    """
+    above = max(int(share * (len(unlike) + 1) + 1e-9) - 1, 0)  # 0.29 * 100 is a little less than 29
+    return float(np.sort(unlike)[-1 - above])
 
 
 def selective(true: np.ndarray, probabilities: np.ndarray, threshold: float) -> dict[str, float]:

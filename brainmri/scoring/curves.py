@@ -6,9 +6,16 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import precision_recall_curve, roc_curve
 
+from brainmri.core.index import MAYBE, Kinds
 from brainmri.scoring import calibration
 from brainmri.scoring.predictions_table import Answers
 
+POINTS: dict[str, Kinds] = {  # what stands in the table of each curve
+    "roc": {"label": str, "false_positive_rate": float, "true_positive_rate": float},
+    "precision_recall": {"label": str, "recall": float, "precision": float},
+    "reliability": {"when": str, "low": float, "high": float, "confidence": MAYBE, "accuracy": MAYBE, "count": int},
+    "coverage_risk": {"coverage": float, "risk": float},
+}
 # Whether each image is of the class (N,) and how likely it is said to be (N,), to the x and y of a curve.
 Points = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 

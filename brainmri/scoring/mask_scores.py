@@ -10,20 +10,7 @@ from brainmri.core.index import Split
 from brainmri.core.labels import NO_TUMOUR
 from brainmri.preprocessing.native import NativeTruth, from_square
 from brainmri.scoring import intervals, overlap
-
-# On the square grid in px; on the file's own grid under the same names with `native_`.
-MEASURES = (
-    *("dice", "iou", "hd95", "assd", "sensitivity", "precision", "specificity"),
-    *("size_error", "size_error_relative"),
-)
-IN_MM = ("hd95", "assd", "size_error")
-SUMMARISED = (*MEASURES, *(f"{name}_mm" for name in IN_MM))
-SIZES = ("small", "medium", "large")
-COLUMNS = (
-    *("image_id", "label", "set", "unit", "training_twin", "area_px", "area_mm2", "truth_px"),
-    *(*SUMMARISED, "one_empty"),
-    *(f"native_{name}" for name in (*SUMMARISED, "one_empty")),
-)
+from brainmri.scoring.records import COLUMNS, IN_MM, SIZES, SUMMARISED
 
 
 def score_rows(

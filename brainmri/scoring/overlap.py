@@ -18,7 +18,7 @@ import numpy as np
 from scipy import ndimage
 
 from brainmri.core.errors import ArtifactError
-from brainmri.scoring.dice import dice
+from brainmri.scoring.training_scores import dice
 
 
 def compare(truth: np.ndarray, prediction: np.ndarray, spacing_mm: Sequence[float] | None = None) -> dict[str, float]:

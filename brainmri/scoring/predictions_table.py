@@ -6,13 +6,26 @@ and the probability `p_<class>` of each class.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from brainmri.core.errors import ArtifactError
+from brainmri.core.errors import ArtifactError, shown
+from brainmri.core.index import Kinds, read_table
+from brainmri.core.missing import damaged
 from brainmri.scoring import scores
+from brainmri.scoring.probabilities import class_names
 
+COLUMNS: Kinds = {  # and behind them a column of probabilities for each class
+    "image_id": str,
+    "label": str,
+    "predicted": str,
+    "patient": str,
+    "unit": int,
+    "group": int,
+    **dict.fromkeys(("training_twin", "training_neighbour", "abstained"), bool),
+}
 CASES = 3  # wrong answers that a report begins with, and as many right ones
 
 
@@ -28,6 +41,26 @@ class Answers:
     def part(self, rows: np.ndarray) -> "Answers":
         """Return the answers to the images that `rows`, (N,) bool, chooses."""
         return replace(self, true=self.true[rows], probabilities=self.probabilities[rows], units=self.units[rows])
+
+
+def read_predictions(path: Path) -> pd.DataFrame:
+    """Return the table of predictions in a file.
+
+    Raises
+    ------
+    ArtifactError
+        If it is missing or not as it was written, or has labels, answers or probabilities that cannot be.
+    """
+    table = read_table(path, COLUMNS)
+    classes = class_names(table)
+    for name in ("label", "predicted"):
+        if len(odd := table[name][~table[name].isin(classes)]):
+            raise damaged(path, f"{name} should be one of {shown(classes)}, received {shown(odd.iloc[0])}")
+    chances = table[[f"p_{name}" for name in classes]].to_numpy(float)
+    # As for `probabilities.require_probabilities`.
+    if len(chances) and not (abs(chances.sum(axis=1) - 1).max() <= 1e-3 and chances.min() >= 0):
+        raise damaged(path, "the probabilities of each row should be at least 0 and sum to 1, received others")
+    return table
 
 
 def read_answers(table: pd.DataFrame, classes: Sequence[str]) -> Answers:

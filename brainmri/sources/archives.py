@@ -5,7 +5,6 @@ import gzip
 import lzma
 import os
 import re
-import shutil
 import stat
 import struct
 import tarfile
@@ -22,8 +21,12 @@ from typing import IO, Any, TypeVar
 from brainmri.core import kinds
 from brainmri.core.errors import InputError
 
-# A file is read whole into memory, so its size has a limit; a slice of MRI has kilobytes, rarely megabytes.
-MAX_FILE_BYTES = 256 * 2**20
+MAX_NAME = 1000  # letters of a member's name with its folders; systems allow 255 to 4096
+# A compressed tar is unpacked to disk, up to so many bytes or times its size. Scans pack to a half, or to a tenth.
+_MOST_TIMES, _MOST_UNPACKED = 100, 2**30
+_PIECE = 2**20  # bytes that are unpacked at a time, and read of a packing that the library unpacks without a limit
+_SMALL_PIECE = 2**12
+_MOST_HEADER = 2**20  # bytes of a tar's longer headers, which tarfile reads whole: they hold a name
 _UNPACKERS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
 # How a member of a zip may be packed: what the standard library unpacks, and names of the others.
 _PACKED = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA}
@@ -31,6 +34,7 @@ _OTHERWISE = {9: "Deflate64", 93: "Zstandard", 95: "xz", 98: "PPMd"}
 _END = b"PK\x05\x06"  # begins the last record of a zip
 _LAST = struct.Struct("<4s4H2LH")  # that record, but for a comment of up to 64 KiB; its part comes after the mark
 _PART = re.compile(r"\.(z[0-9]{2}|[a-z0-9]+\.[0-9]{3})$", re.IGNORECASE)
+_HEADERS = (b"x", b"g", b"X", b"L", b"K")  # pax and GNU
 # What the standard library raises on damaged archives, found by flipping bytes; RuntimeError covers encryption.
 _DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError)
 _UNREADABLE = (*_DAMAGE, OSError, RuntimeError, OverflowError)
@@ -130,6 +134,11 @@ def clean(path: Path, name: str) -> str:
         raise InputError(f"{path}: member {name!r} leaves the archive; names should be relative, without '..'")
     if any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in own):
         raise InputError(f"{path}: member {name!r}: names should be UTF-8 text without control characters")
+    if len(own) > MAX_NAME:
+        raise InputError(
+            f"{path}: member {own[:40]!r}...: a name with its folders should have at most {MAX_NAME} letters, received "
+            f"{len(own)}; rename it"
+        )
     return own
 
 
@@ -145,8 +154,11 @@ def _named(path: Path, members: Iterable[tuple[str, T]]) -> dict[str, T]:
 
 
 def _check_size(path: Path, name: str, size: int) -> None:
-    if size > MAX_FILE_BYTES:
-        raise InputError(f"{path}: {name}: a file should have at most {MAX_FILE_BYTES} bytes, received {size}")
+    if size > kinds.MAX_FILE_BYTES:
+        raise InputError(
+            f"{path}: {name}: a file should have at most {kinds.MAX_FILE_BYTES} bytes, received {size}; crop or split "
+            "it"
+        )
 
 
 @contextmanager
@@ -195,14 +207,21 @@ def _open_zip(path: Path) -> Iterator[Archive]:
         folders = sorted({clean(path, member.filename) for member in members if _is_folder(member)})
 
         def read(name: str) -> bytes:
-            with _explained(path, name):
-                return archive.read(files[name])
+            with _explained(path, name), archive.open(files[name]) as file:
+                return b"".join(_pieces(file, files[name]))
 
         def head(name: str) -> bytes:
             with _explained(path, name), archive.open(files[name]) as file:
-                return file.read(kinds.HEAD_BYTES)
+                return next(_pieces(file, files[name], kinds.HEAD_BYTES), b"")
 
         yield Archive(path, list(files), folders, read, head)
+
+
+def _pieces(file: IO[bytes], member: zipfile.ZipInfo, most: int = _PIECE) -> Iterator[bytes]:
+    """Yield a member of a zip in pieces: read at once, it is unpacked beyond the size that it announces."""
+    packed = member.compress_type in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+    while piece := file.read(min(most, _SMALL_PIECE) if packed else most):
+        yield piece
 
 
 def _is_folder(member: zipfile.ZipInfo) -> bool:
@@ -232,7 +251,7 @@ def _open_tar(path: Path, head: bytes) -> Iterator[Archive]:
         files = _named(path, ((name, place) for name, place in members if place is not None))
         folders = sorted({clean(path, name) for name, place in members if place is None})
 
-        def read(name: str, most: int = MAX_FILE_BYTES) -> bytes:
+        def read(name: str, most: int = kinds.MAX_FILE_BYTES) -> bytes:
             with _explained(path, name):
                 file.seek(files[name][0])
                 return file.read(min(files[name][1], most))
@@ -247,15 +266,36 @@ def _plain_tar(path: Path, head: bytes) -> Iterator[IO[bytes]]:
     with path.open("rb") if unpack is None else tempfile.TemporaryFile() as file:
         if unpack is not None:
             with unpack(path) as packed:
-                shutil.copyfileobj(packed, file, 2**20)
+                _copy(path, packed, file)
         yield file
+
+
+def _copy(path: Path, packed: IO[bytes], file: IO[bytes]) -> None:
+    size = path.stat().st_size
+    most = max(_MOST_UNPACKED, _MOST_TIMES * size)
+    while piece := packed.read(_PIECE):
+        file.write(piece)
+        if file.tell() > most:
+            raise InputError(
+                f"{path}: {size} bytes should unpack to at most {most}, received more; unpack it, look what it holds, "
+                "and give the folder"
+            )
+
+
+class _Member(tarfile.TarInfo):
+    """A member of a tar, whose longer headers have a limit: tarfile would read one of gigabytes for a name."""
+
+    def _proc_member(self, tar: tarfile.TarFile) -> Any:
+        if self.type in _HEADERS and self.size > _MOST_HEADER:
+            raise tarfile.ReadError(f"a header should have at most {_MOST_HEADER} bytes, received {self.size}")
+        return super()._proc_member(tar)  # type: ignore[misc] # tarfile's own place for it
 
 
 def _tar_members(path: Path, file: IO[bytes]) -> Iterator[tuple[str, tuple[int, int] | None]]:
     """Yield each member's name with the place of its data (offset, bytes), or None for a folder."""
     file.seek(0)
     try:
-        tar = tarfile.open(fileobj=file, mode="r:")  # noqa: SIM115 - closed below
+        tar = tarfile.open(fileobj=file, mode="r:", tarinfo=_Member)  # noqa: SIM115 - closed below
     except tarfile.ReadError:
         raise InputError(
             f"{path}: neither a folder nor a .zip nor a .tar (.tar.gz, .tar.bz2, .tar.xz); if it is "

@@ -13,10 +13,22 @@ import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from brainmri.core import kinds
 from brainmri.core.errors import InputError, ParamsError
 
 BITS_PER_SAMPLE = 258  # the tag of TIFF
-UNREADABLE = (OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error)  # what Pillow raises on damage
+# What Pillow raises on damage.
+UNREADABLE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    KeyError,
+    struct.error,
+    EOFError,
+    ArithmeticError,
+    RuntimeError,
+)
 
 
 def chosen(path: Path, channels: Sequence[str], channel: str | None) -> str:
@@ -61,7 +73,8 @@ def one_channel(data: bytes, at: int) -> bytes:
         If the bytes are no picture of one page with three channels of 8 bits; the message gives the reason only.
     """
     try:
-        with Image.open(io.BytesIO(data)) as picture:
+        with Image.open(io.BytesIO(data), formats=kinds.FORMATS) as picture:
+            kinds.require_few_pixels("a picture", *picture.size)
             mode, levels = picture.mode, np.asarray(picture)
             pages = getattr(picture, "n_frames", 1)
             depth = max(getattr(picture, "tag_v2", {}).get(BITS_PER_SAMPLE, (8,)))  # Pillow cuts 16 bits to 8 unasked

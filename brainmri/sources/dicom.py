@@ -13,7 +13,7 @@ import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -28,8 +28,9 @@ from brainmri.sources import codecs, dicom_pixels
 
 NAN = float("nan")
 MODALITIES = ("CR", "CT", "DX", "MR", "NM", "OT", "PT", "US", "XA")  # any other code is kept as empty
-MAX_PIXEL_BYTES = 2**30  # once decoded; a compressed file of kilobytes may announce terabytes
 
+_MOST_READS, _MOST_SEQUENCE = 2**21, 2**25  # see `_Counted` and `_refuse_long`; a usual file has 1,000 and kilobytes
+_MOST_OF_PIXEL = kinds.MAX_PIXEL_BYTES // kinds.MAX_PIXELS
 NO_PIXELS = "DICOM without pixels"  # reports, directories and the like
 # What is no scan, by Modality or by the end of the SOP class, for the headings under which it is counted.
 _NO_SCANS = {
@@ -127,7 +128,11 @@ def read_dicom(data: bytes) -> list[Slice]:
     with _explained(f"its pixels cannot be decoded ({_syntax(file)}); export the file anew or uncompressed"):
         frames, padding = dicom_pixels.frames(file)
     with _explained("its geometry or its window is damaged; export the file anew"):
-        return [_slice(file, at, frame, None if padding is None else padding[at]) for at, frame in enumerate(frames)]
+        own = padding if padding is not None else [None] * len(frames)
+        if "PerFrameFunctionalGroupsSequence" in file:
+            return [_slice(file, at, *one) for at, one in enumerate(zip(frames, own, strict=True))]
+        first = _slice(file, 0, frames[0], own[0])
+        return [replace(first, stored=frame, padding=part) for frame, part in zip(frames, own, strict=True)]
 
 
 @contextmanager
@@ -149,7 +154,31 @@ def _parsed(data: bytes, stop_before_pixels: bool = False) -> pydicom.FileDatase
     if syntax == DeflatedExplicitVRLittleEndian:
         # zlib would unpack it without a limit.
         raise InputError("a DICOM file, but deflated as a whole, which is not read; export the file uncompressed")
-    return pydicom.dcmread(io.BytesIO(data), stop_before_pixels=stop_before_pixels, specific_tags=list(ELEMENTS))
+    file = pydicom.dcmread(_Counted(data), stop_before_pixels=stop_before_pixels, specific_tags=list(ELEMENTS))
+    _refuse_long(file)
+    return file
+
+
+class _Counted(io.BytesIO):
+    """The bytes of a file, of which one can read so many times: pydicom takes microseconds for each element."""
+
+    left = _MOST_READS
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.left -= 1
+        if self.left < 0:
+            raise InputError("a DICOM file of too many elements; export the file anew")
+        return super().read(size)
+
+
+def _refuse_long(file: pydicom.FileDataset) -> None:
+    """Refuse sequences of tens of megabytes before they are looked into; pixels are none."""
+    for keyword in (name for name in ELEMENTS if name.endswith("Sequence") and name in file):
+        size = len(getattr(file.get_item(keyword), "value", None) or b"")
+        if size > _MOST_SEQUENCE:
+            raise InputError(
+                f"a DICOM file should have at most {_MOST_SEQUENCE} bytes in {keyword}, received {size}; split it"
+            )
 
 
 def _digest(file: pydicom.Dataset, *keywords: str) -> str:
@@ -187,10 +216,18 @@ def _refuse(file: pydicom.FileDataset) -> None:
         raise InputError("a Siemens mosaic, many slices in one picture; convert it to NIfTI with dcm2niix")
     if file.get("BurnedInAnnotation") == "YES":
         raise InputError("a DICOM file with text burnt into its pixels (BurnedInAnnotation is YES); clean or remove it")
-    of_pixel = file.get("SamplesPerPixel", 1) * (file.BitsAllocated // 8)
-    size = file.Rows * file.Columns * dicom_pixels.count(file) * of_pixel
-    if not 0 < size <= MAX_PIXEL_BYTES:
-        raise InputError(f"a DICOM file should have from 1 to {MAX_PIXEL_BYTES} bytes of pixels, received {size}")
+    sides = (dicom_pixels.count(file), int(file.Rows), int(file.Columns))
+    if min(sides) < 1 or sides[0] > kinds.MAX_FRAMES:
+        raise InputError(
+            f"a DICOM file should have from 1 to {kinds.MAX_FRAMES} frames with pixels, received {sides[0]} of "
+            f"{sides[1]}x{sides[2]}; split it"
+        )
+    kinds.require_few_pixels("a DICOM file", *sides)
+    of_pixel = int(file.get("SamplesPerPixel", 1)) * (int(file.BitsAllocated) // 8)
+    if not 0 < of_pixel <= _MOST_OF_PIXEL:
+        raise InputError(
+            f"a DICOM file should have from 1 to {_MOST_OF_PIXEL} bytes a pixel, received {of_pixel}; export it anew"
+        )
 
 
 def _syntax(file: pydicom.FileDataset) -> str:

@@ -5,16 +5,18 @@ import pydicom
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 from pydicom.pixels.utils import pixel_array
 
+_COLOURS = ("Red", "Green", "Blue")
 ELEMENTS = (
     *("Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration"),
     *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "ModalityLUTSequence"),
     *("PixelPaddingValue", "PixelPaddingRangeLimit", "FloatPixelPaddingValue", "FloatPixelPaddingRangeLimit"),
     *("DoubleFloatPixelPaddingValue", "DoubleFloatPixelPaddingRangeLimit"),
-    *(f"{colour}PaletteColorLookupTableDescriptor" for colour in ("Red", "Green", "Blue")),
-    *(f"{colour}PaletteColorLookupTableData" for colour in ("Red", "Green", "Blue")),
-    *(f"Segmented{colour}PaletteColorLookupTableData" for colour in ("Red", "Green", "Blue")),
+    *(f"{colour}PaletteColorLookupTableDescriptor" for colour in _COLOURS),
+    *(f"{colour}PaletteColorLookupTableData" for colour in _COLOURS),
+    *(f"Segmented{colour}PaletteColorLookupTableData" for colour in _COLOURS),
     *("PixelData", "FloatPixelData", "DoubleFloatPixelData", "ExtendedOffsetTable", "ExtendedOffsetTableLengths"),
 )
+_PART = 2**20  # pixels whose colours are weighed at a time
 _LUMINANCE = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as OpenCV and Pillow weigh colours
 
 
@@ -39,16 +41,43 @@ def frames(file: pydicom.FileDataset) -> tuple[np.ndarray, np.ndarray | None]:
     whole = pixel_array(file, correct_unused_bits=False)  # padding may stand in these bits
     pixels = whole if colours else _without_unused_bits(file, whole)
     padding = None if colours else _padding(file, whole, pixels)
-    if kind == "PALETTE COLOR":
-        pixels = apply_color_lut(pixels, file)
-    elif kind == "MONOCHROME1":
-        pixels = sum(stored_range(file)) - pixels.astype(np.int64)
     if colours:
-        pixels = np.rint(pixels[..., :3] @ _LUMINANCE).astype(pixels.dtype)
+        pixels = _luminance(file, pixels, kind == "PALETTE COLOR")
+    elif kind == "MONOCHROME1":
+        turned = np.int64 if pixels.dtype.itemsize > 2 else np.int32
+        pixels = np.subtract(sum(stored_range(file)), pixels, dtype=turned)
     if "ModalityLUTSequence" in file:
         pixels = apply_modality_lut(pixels, file)
     shape = (count(file), int(file.Rows), int(file.Columns))
     return np.asarray(pixels).reshape(shape), None if padding is None else padding.reshape(shape)
+
+
+def _luminance(file: pydicom.FileDataset, pixels: np.ndarray, palette: bool) -> np.ndarray:
+    """Return the luminance of colours (..., 3 or 4), or of numbers of a palette, in a row; part by part, as floats."""
+    if palette:
+        _require_short_palette(file)
+    flat = pixels.reshape(-1) if palette else pixels.reshape(-1, pixels.shape[-1])
+    parts = []
+    for at in range(0, len(flat), _PART):
+        colours = apply_color_lut(flat[at : at + _PART], file) if palette else flat[at : at + _PART]
+        parts.append(np.rint(colours[:, :3] @ _LUMINANCE).astype(colours.dtype))
+    return np.concatenate(parts)
+
+
+def _require_short_palette(file: pydicom.FileDataset) -> None:
+    """Refuse a palette in segments (PS3.3, C.7.9.2) of more colours than 16 bits can tell, or that copies itself."""
+    order = "<" if file.original_encoding[1] else ">"
+    for colour in _COLOURS:
+        data = file.get(f"Segmented{colour}PaletteColorLookupTableData")
+        bits = (file.get(f"{colour}PaletteColorLookupTableDescriptor") or (0, 0, 0))[2]
+        entries = np.frombuffer(data or b"", np.uint8 if bits == 8 else f"{order}u2").tolist()
+        at = count = 0
+        while at + 1 < len(entries):
+            kind, length = entries[at : at + 2]
+            count += length
+            at += 2 + (length if kind == 0 else 1)
+            if kind > 1 or count > 2**16:
+                raise ValueError("a palette too large")
 
 
 def _without_unused_bits(file: pydicom.Dataset, pixels: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ Labels are told from scans by their voxels, as names and headers rarely say it. 
 
 import gzip
 import io
+import math
 import struct
 import warnings
 import zlib
@@ -14,14 +15,15 @@ from dataclasses import dataclass
 
 import nibabel
 import numpy as np
-from nibabel import imageglobals
+from nibabel import imageglobals, orientations
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
 
 from brainmri.core import kinds
 from brainmri.core.errors import InputError
 
-MAX_BYTES = 2**30  # once unpacked
+MAX_BYTES = kinds.MAX_PIXEL_BYTES + 2**20  # once unpacked, with a header and what stands between it and the voxels
 _SURELY_LABELS, _MOST_LABELS, _VOXELS_A_LABEL, _ALIKE = 16, 2048, 1000, 0.75  # see `refuse_labels`
 _GEOMETRY = (
     *("pixdim", "qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y"),
@@ -31,7 +33,7 @@ _MM = {"unknown": 1.0, "mm": 1.0, "meter": 1000.0, "micron": 0.001}
 # What nibabel raises on damaged files, found by flipping bytes.
 _DAMAGE = (
     *(ValueError, TypeError, LookupError, AttributeError, RuntimeError, OSError, EOFError, ArithmeticError),
-    *(MemoryError, struct.error, zlib.error, HeaderDataError, ImageFileError),
+    *(MemoryError, struct.error, zlib.error, HeaderDataError, ImageFileError, WrapStructError),
 )
 
 
@@ -60,10 +62,17 @@ def read_nifti(data: bytes) -> Grid:
         data = _unpacked(data)
         image = _as_nifti(data) if kinds.is_mgh(data) else _kind(data).from_bytes(data)
         _refuse(image, len(data))
-        stored = np.asanyarray(image.dataobj.get_unscaled() if hasattr(image.dataobj, "slope") else image.dataobj)
-        stored = stored.reshape((*image.shape, 1, 1, 1)[:3])
+        stored = _voxels(image, data)
         slope, intercept = (float(getattr(image.dataobj, name, usual)) for name, usual in (("slope", 1), ("inter", 0)))
         return Grid(stored, slope, intercept, _affine_mm(image), _window(image.header), geometry(image.header))
+
+
+def _voxels(image: nibabel.Nifti1Image, data: bytes) -> np.ndarray:
+    """Return the stored numbers (I, J, K): of a NIfTI file the bytes at hand, because nibabel would copy them."""
+    shape, place = (*image.shape, 1, 1, 1)[:3], image.dataobj
+    if isinstance(place, np.ndarray):
+        return place.reshape(shape)
+    return np.ndarray(shape, place.dtype, data, place.offset, order="F")
 
 
 def refuse_labels(stored: np.ndarray) -> None:
@@ -117,7 +126,9 @@ def _unpacked(data: bytes) -> bytes:
         with gzip.open(io.BytesIO(data)) as file:
             data = file.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
-        raise InputError(f"a NIfTI file should have at most {MAX_BYTES} bytes once unpacked, received more")
+        raise InputError(
+            f"a NIfTI file should have at most {MAX_BYTES} bytes once unpacked, received more; crop or split it"
+        )
     return data
 
 
@@ -126,8 +137,8 @@ def _as_nifti(data: bytes) -> nibabel.Nifti1Image:
     if data[28:30] == b"\0\0":  # nibabel would take FreeSurfer's usual axes
         raise InputError("an MGH file without orientation (its flag for that is 0); convert the scan anew")
     image = nibabel.MGHImage.from_bytes(data)
-    size = int(np.prod(image.shape, dtype=object)) * image.get_data_dtype().itemsize
-    if size > min(len(data), MAX_BYTES):
+    kinds.require_few_pixels("a volume", *image.shape)
+    if math.prod(image.shape) * image.get_data_dtype().itemsize > len(data):
         raise EOFError
     voxels = np.asanyarray(image.dataobj)
     own = nibabel.Nifti1Image(voxels.astype(voxels.dtype.newbyteorder("=")), image.affine)
@@ -149,13 +160,20 @@ def _refuse(image: nibabel.Nifti1Image, size: int) -> None:
         raise InputError("a NIfTI file of colours or complex numbers; one real number a voxel is needed")
     if len(shape) < 2 or any(side < 1 for side in shape) or any(side > 1 for side in shape[3:]):
         raise InputError(f"a NIfTI file should hold one volume, received the shape {shape}; write each to its own file")
-    if int(np.prod(shape, dtype=object)) * kind.itemsize + int(header["vox_offset"]) > size:
+    kinds.require_few_pixels("a volume", *shape)
+    if math.prod(shape) * kind.itemsize + int(header["vox_offset"]) > size:
         raise EOFError
     if header["qform_code"] <= 0 and header["sform_code"] <= 0:
         raise InputError("a NIfTI file without orientation (qform_code and sform_code are 0); convert the scan anew")
-    sides = np.linalg.norm(image.affine[:3, :3], axis=0)
-    if not np.isfinite(image.affine).all() or abs(np.linalg.det(image.affine[:3, :3])) <= 1e-6 * np.prod(sides):
+    if not _spans_volume(image.affine):
         raise InputError("a NIfTI file whose affine spans no volume (a spacing of 0?); convert the scan anew")
+
+
+def _spans_volume(affine: np.ndarray) -> bool:
+    sides = np.linalg.norm(affine[:3, :3], axis=0)
+    flat = abs(np.linalg.det(affine[:3, :3])) <= 1e-6 * np.prod(sides)
+    # Next to nothing, such as 1e-310 mm, is a volume and no direction.
+    return bool(np.isfinite(affine).all() and not flat and np.isfinite(orientations.io_orientation(affine)).all())
 
 
 def _affine_mm(image: nibabel.Nifti1Image) -> np.ndarray:

@@ -24,6 +24,7 @@ import numpy as np
 from nibabel import orientations
 from nibabel.affines import from_matvec, voxel_sizes
 
+from brainmri.core import kinds
 from brainmri.core.errors import InputError
 from brainmri.core.levels import own_levels
 from brainmri.sources import dicom, nifti, stacks
@@ -34,7 +35,8 @@ SHOWN = {"axial": "SPL", "coronal": "AIL", "sagittal": "RIP"}
 _PLANES = ("sagittal", "coronal", "axial")  # across x, y, z
 _TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])  # DICOM counts to the left and to the back
 _LEVELS = 2**16
-MAX_SERIES_BYTES = 2**30  # of pixels once decoded, as of a NIfTI file; they are in memory together
+_PART = 2**22  # voxels that are turned into levels at a time
+MAX_SERIES_BYTES = kinds.MAX_PIXEL_BYTES  # of pixels once decoded; they are in memory together
 _UNEVEN = 0.05  # how far a slice may be from its place in an even stack, in slice distances: files round positions
 _NO_FACTS = {"modality": "", "field_t": NAN, "tr_ms": NAN, "te_ms": NAN}
 
@@ -70,6 +72,7 @@ def from_nifti(data: bytes) -> Volume:
     grid = nifti.read_nifti(data)
     nifti.refuse_labels(grid.stored)
     axis, plane = _across(grid)
+    _require_few(grid.stored.shape[axis])
     place = _Place(grid.affine, grid.affine[:3, :3], _spacing_mm(grid.affine, axis), plane)
     return _shown(to_levels(grid.stored, grid.slope, grid.intercept), place, grid.header, [grid.window], _NO_FACTS)
 
@@ -125,7 +128,15 @@ def from_dicom(files: Iterable[tuple[str, bytes]]) -> list[Volume]:
         raise InputError(f"{first}: {error}") from None
 
 
+def _require_few(slices: int) -> None:
+    if slices > kinds.MAX_SLICES:
+        raise InputError(
+            f"a volume should have at most {kinds.MAX_SLICES} slices, received {slices}; resample or split it"
+        )
+
+
 def _stacked(slices: list[dicom.Slice]) -> Volume:
+    _require_few(len(slices))
     normal = np.cross(*slices[0].directions)
     along = np.array([one.position_mm @ normal for one in slices])
     if np.isfinite(along).all():
@@ -201,27 +212,31 @@ def to_levels(stored: np.ndarray, slope: float, intercept: float) -> tuple[np.nd
     if stored.dtype.kind == "f":
         stored = _finite(stored)
     if slope < 0:
-        stored, slope = -stored.astype(np.float64), -slope
+        stored, slope = np.negative(stored, dtype=np.float64), -slope
     stored = own_levels(stored)
     low, high = float(stored.min()), float(stored.max())
-    whole = stored.dtype.kind in "iu" or bool((stored == np.rint(stored)).all())
+    levels = np.empty_like(stored, np.uint16)
+    # Part by part: numbers on the way take four times as much memory as levels.
+    step = max(1, stored.shape[-1] * _PART // stored.size)
+    parts = [(stored[..., at : at + step], levels[..., at : at + step]) for at in range(0, stored.shape[-1], step)]
+    whole = stored.dtype.kind in "iu" or all(bool((part == np.rint(part)).all()) for part, _ in parts)
     if not whole or high - low >= _LEVELS:
         step = (high - low) / (_LEVELS - 1) or 1.0
-        return (
-            np.rint((stored.astype(np.float64) - low) / step).astype(np.uint16),
-            slope * step,
-            intercept + low * slope,
-        )
+        for part, own in parts:
+            own[...] = np.rint((part.astype(np.float64) - low) / step)
+        return levels, slope * step, intercept + low * slope
     base = 0.0 if low >= 0 and high < _LEVELS else low
-    levels = stored if base == 0 else stored - np.float64(base)
-    return levels.astype(np.uint16), slope, intercept + base * slope
+    for part, own in parts:
+        own[...] = part if base == 0 else part - np.float64(base)
+    return levels, slope, intercept + base * slope
 
 
 def _finite(stored: np.ndarray) -> np.ndarray:
-    outside = np.isnan(stored)
-    if np.isinf(stored).any() or outside.all():
+    low, high = np.fmin.reduce(stored, axis=None), np.fmax.reduce(stored, axis=None)  # but for NaN
+    if not np.isfinite([low, high]).all():
         raise InputError("values should be finite, received infinite ones or no number at all; set them to 0")
-    return np.where(outside, stored[~outside].min(), stored) if outside.any() else stored
+    outside = np.isnan(stored)
+    return np.where(outside, low, stored) if outside.any() else stored
 
 
 def _shown(

@@ -2,8 +2,10 @@
 
 import csv
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
+from brainmri.core import kinds
 from brainmri.core.errors import InputError
 
 
@@ -24,14 +26,17 @@ def read_rows(path: Path, columns: Sequence[str], needed: Sequence[str], what: s
         No such file, not a CSV in UTF-8, unknown or missing columns, no row, or a row with too many cells.
     """
     try:
+        kinds.require_small_table(path)
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, strict=True, restkey="", restval="")
             _check_columns(path, list(reader.fieldnames or []), columns, needed)
-            rows = [(reader.line_num, _cells(path, reader.line_num, row, columns)) for row in reader]
+            some = islice(reader, kinds.MAX_ROWS + 1)
+            rows = [(reader.line_num, _cells(path, reader.line_num, row, columns)) for row in some]
     except (FileNotFoundError, IsADirectoryError):
         raise InputError(f"{path}: no such file; {what} is a CSV with a column {needed[0]}") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: not a readable CSV in UTF-8: {error}; save it anew as CSV (UTF-8)") from None
+    kinds.require_small_table(path, rows)
     if not rows:
         raise InputError(f"{path}: lists no image; {what} needs at least one row")
     return rows

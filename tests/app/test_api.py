@@ -242,6 +242,18 @@ def test_an_abstaining_classifier_hides_no_outline(client, monkeypatch):
     assert "unsure" in given["remarks"][0]
 
 
+def test_an_unlike_scan_is_abstained_from_in_a_sentence(client, monkeypatch):
+    from app import api
+
+    models = api.trained()
+    strange = replace(models.classifier, unlike_above=0.0)
+    monkeypatch.setattr(api, "trained", lambda: replace(models, classifier=strange))
+    given = sent(client, "a.png", png()).json()
+    assert (given["abstain"], given["unlike_above"]) == (True, 0)
+    assert given["unlike"] > 0
+    assert "unlike the images that the classifier learnt from" in given["remarks"][0]
+
+
 def test_a_body_that_is_too_large_is_turned_away_whether_it_says_so_or_not(client, monkeypatch):
     monkeypatch.setattr(middleware(client), "max_bytes", 1000)
     given = sent(client, "a.png", bytes(2000))

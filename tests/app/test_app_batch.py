@@ -12,6 +12,7 @@ from scan_files import PERSON, dicom_series, nifti_bytes
 
 from app import batch, limits
 from app.words import plain, plain_but_code
+from brainmri.core import kinds
 from brainmri.prediction.inputs import Input
 
 AFFINE = np.diag([-2.0, -3, 5, 1])
@@ -89,9 +90,9 @@ def test_a_defect_of_ours_is_logged_and_ends_nothing(monkeypatch, caplog):
 
 
 def test_a_scan_and_a_session_have_a_largest_size(monkeypatch):
-    monkeypatch.setattr(limits, "MAX_VOXELS", 64 * 64 * 2)
+    monkeypatch.setattr(kinds, "MAX_PIXELS", 64 * 64 * 2)
     three = nifti_bytes(np.zeros((64, 64, 3), np.int16), AFFINE, nibabel.Nifti1Image)
-    assert "at most 8192 voxels here, received 3x64x64" in read("v.nii", three).scans[0].reason
+    assert "at most 8192 pixels, and 65535 along a side, received 64x64x3" in read("v.nii", three).scans[0].reason
     scans = [read(f"{at}.png", png(at)).scans[0] for at in range(3)]
     monkeypatch.setattr(limits, "MAX_SESSION_VOXELS", 2 * 64 * 64)
     assert [isinstance(scan, Input) for scan in batch.room(scans)] == [True, True, False]

@@ -1,6 +1,7 @@
 """The page's tables: text stays text, whatever it holds; each table has a name, and the keyboard reaches it."""
 
 import re
+from types import SimpleNamespace as Stub
 
 import pytest
 from servers import require
@@ -20,7 +21,7 @@ def shown(monkeypatch):
     """What was shown, as pairs of a kind and a text."""
     require(st is not None, "streamlit (requirements-app.lock)")
     calls = []
-    for kind in ("html", "markdown", "header", "subheader", "warning", "code"):
+    for kind in ("html", "markdown", "header", "subheader", "warning", "code", "caption"):
         monkeypatch.setattr(st, kind, lambda text, *_, kind=kind, **__: calls.append((kind, text)))
     return calls
 
@@ -56,3 +57,16 @@ def test_a_document_is_shown_block_by_block_and_its_text_is_not_obeyed(shown):
     assert (shown[0][1], shown[4][1]) == (f"**{inert}**", f"- {inert}")
     assert 'aria-label="Named"' in shown[5][1]
     assert shown[6][1] == "ls"
+
+
+@pytest.mark.parametrize(("abstain", "heading"), [(True, r"not sure\, perhaps \*a\*"), (False, r"\*a\*")])
+def test_an_answer_that_is_not_to_be_relied_on_is_headed_so(shown, abstain, heading):
+    from app import viewer
+
+    shares = {"*a*": 0.6, "b": 0.4}
+    found = Stub(label="*a*", abstain=abstain, probabilities=shares, mask=None, remarks=[], seconds={"read": 1.0})
+    viewer._verdict(found, Stub(classifier=Stub(abstain_below=0.8)))
+    assert shown[0] == ("header", heading)
+    warned = [text for kind, text in shown if kind == "warning"]
+    assert bool(warned) == abstain
+    assert all("probability of 0.600; below 0.800 an answer is not to be relied on" in text for text in warned)

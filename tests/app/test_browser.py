@@ -16,7 +16,7 @@ import pytest
 from conftest import draw_scan
 from scan_files import PERSON, dicom_bytes, dicom_series, nifti_bytes
 from servers import free_port, running
-from visits import TABS, WAIT_MS, WIDTHS, answered, compare, expect, open_tab, png, settled, unroll, upload
+from visits import TABS, WAIT_MS, WIDTHS, answered, compare, cut_off, expect, open_tab, png, settled, unroll, upload
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 ROOT = Path(__file__).parents[2]
@@ -274,7 +274,16 @@ def test_the_run_page(page, address):
     expect(page.get_by_text("Simulated data: every scan was made by this project")).to_be_visible(timeout=WAIT_MS)
     for title in TABS:
         open_tab(page, title)
+        page.set_viewport_size({"width": 1400, "height": 900})
+        assert cut_off(page) == []
         keep(page, f"run-{title.lower().replace(' ', '-')}")
+
+
+def test_no_table_of_the_report_is_cut_off_on_a_desk(browser, finished_project):
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    page.set_content((finished_project / "data/report/index.html").read_text())
+    assert cut_off(page) == []
+    page.close()
 
 
 def test_two_revisions_are_compared_as_the_command_does(page, address):

@@ -23,12 +23,12 @@ from revision_files import (
     wrong_at,
 )
 
+from brainmri.commands import cli
 from brainmri.comparison import regression
 from brainmri.comparison.compare import compare
 from brainmri.comparison.compare_document import as_blocks, as_comment
 from brainmri.comparison.regression import verdict
 from brainmri.core.errors import ArtifactError, InputError
-from brainmri.project import cli
 
 
 def as_markdown(result):
@@ -112,12 +112,28 @@ def test_a_folder_inside_the_repository_of_another_project_works(tmp_path):
 
 @pytest.mark.parametrize(
     "name",
-    ["nope", "", "HEAD~99", "main..first", "--all", "-x", "HEAD:params.yaml", "HEAD^{tree}", "a\nb"],
+    [
+        *("nope", "", "HEAD~99", "main..first", "--all", "-x", "HEAD:params.yaml", "HEAD^{tree}", "a\nb", "a\0b"),
+        *("x" * 1000, "x/" * 500, "é" * 150, "@{", "..", "HEAD@{9999}", "HEAD^^^^", "\ud800"),
+    ],
 )
 def test_an_unknown_revision_is_refused_in_one_sentence(project, name):
     with pytest.raises(InputError, match="each revision should be a commit, branch, tag or experiment") as caught:
         compare(project, "first", name, repeats=100)
     assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(
+    "lock",
+    ["<<<<<<< HEAD\nschema: '2.0'\n=======\n", "[]", "schema: '1.0'\nstages: {}\n", "stages: {all: {outs: [3]}}\n"],
+)
+def test_a_damaged_lock_is_named_and_the_rest_compared(project, lock):
+    write(project, "dvc.lock", lock)
+    result = compare(project, "first", repeats=100)
+    (said,) = [text for text in result["missing"] if text.startswith("workspace: dvc.lock")]
+    assert "\n" not in said
+    assert result["whole"] is not None
 
 
 def test_a_folder_without_dvc_or_git_is_refused(tmp_path):
@@ -199,7 +215,11 @@ def test_files_that_git_holds_broken_are_named(project):
     write(project, "dvc.lock", "stages: [1]")
     result = compare(project, "first", repeats=100)
     said = "\n".join(result["missing"])
-    for name in ("params.yaml: should be YAML", "metrics/classify.json: should be JSON", "dvc.lock: should map stages"):
+    for name in (
+        "params.yaml: not a readable YAML file",
+        "metrics/classify.json: should be JSON",
+        "dvc.lock: not a lock as DVC writes it",
+    ):
         assert f"workspace: {name}" in said
     assert result["params"] == {"params.yaml": None, "dvc.lock": None}
     assert "### Params" not in as_markdown(result)

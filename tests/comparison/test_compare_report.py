@@ -11,8 +11,8 @@ import pytest
 import yaml
 from revision_files import PARAMS, commit, predictions, run, write, wrong_at
 
+from brainmri.commands import cli
 from brainmri.comparison.compare_report import CHARTS
-from brainmri.project import cli
 
 
 @pytest.fixture

@@ -1,13 +1,11 @@
 """The chart of what a network scores on copies, on known patients, on new ones and on another set."""
 
-import json
 import re
 
 import matplotlib.pyplot as plt
 import pytest
 
 from brainmri.comparison.patients_chart import COPIES, ELSEWHERE, KNOWN, NEW, draw, draw_dots, figures_of, rows_of
-from brainmri.project import results
 
 ENDS = {"accuracy": {"low": 0.5, "high": 0.75}}
 
@@ -57,12 +55,8 @@ def test_no_run_passes_for_new_patients_whose_patients_are_simulated_or_not_know
     assert rows_of([run("a", **unfit)], []) == []
 
 
-def test_two_rows_of_a_folder_are_drawn_and_nothing_else(tmp_path):
-    (tmp_path / "results/external").mkdir(parents=True)
-    (tmp_path / "results/a.json").write_text(json.dumps(run("folds", accuracy=0.6, seen=0)))
-    (tmp_path / "results/external/b.json").write_text(json.dumps(elsewhere("b")))
-    runs, others = results.published(tmp_path)
-    draw(tmp_path / "chart.svg", rows_of(runs.values(), others))
+def test_two_rows_are_drawn_and_nothing_else(tmp_path):
+    draw(tmp_path / "chart.svg", rows_of([run("folds", accuracy=0.6, seen=0)], [elsewhere("b")]))
     shown = words(tmp_path / "chart.svg")
     assert {"folds", "b", NEW, ELSEWHERE} <= set(shown)
     assert {COPIES, KNOWN}.isdisjoint(shown)

@@ -100,7 +100,7 @@ def test_a_sweep_of_the_pipeline_and_its_winner_on_a_branch(finished_project, tm
     (place / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     run_in(place, "git", "commit", "--quiet", "--all", "--message", "two epochs")
     grid = "train.architecture=residual,application"
-    printed = run_in(place, "python", "-m", "brainmri.project.cli", "sweep", grid, ok=False)
+    printed = run_in(place, "python", "-m", "brainmri.commands.cli", "sweep", grid, ok=False)
     assert (
         "error: sweep: every combination should run, received 1 of 2 that failed: train.architecture=application ("
         in printed
@@ -113,7 +113,7 @@ def test_a_sweep_of_the_pipeline_and_its_winner_on_a_branch(finished_project, tm
     assert len(promoted) == 4
     for line in promoted[:3]:
         run_in(place, *line.split())
-    compared = run_in(place, "python", "-m", "brainmri.project.cli", *promoted[3].split()[1:])
+    compared = run_in(place, "python", "-m", "brainmri.commands.cli", *promoted[3].split()[1:])
     assert "my-branch~1: check_params, train should have run since a change of train." in compared
     assert yaml.safe_load((place / "params.yaml").read_text())["train"]["architecture"] == "residual"
     assert "up to date" in run_in(place, "dvc", "status")

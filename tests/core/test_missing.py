@@ -6,7 +6,7 @@ import pytest
 import yaml
 from revision_files import sh, write
 
-from brainmri.core.missing import missing
+from brainmri.core.missing import damaged, missing
 
 
 @pytest.fixture
@@ -30,6 +30,12 @@ def test_what_the_cache_holds_is_checked_out(project):
     out = cached_out(project)
     said = str(missing(project / out["path"] / "x.json"))
     assert said.endswith(f"x.json: no such file; `dvc checkout {out['path']}` brings it back")
+
+
+def test_what_was_changed_is_checked_out_by_force(project):
+    out = cached_out(project)
+    said = str(damaged(project / out["path"] / "x.json", "not valid JSON: none"))
+    assert said.endswith(f"x.json: not valid JSON: none; `dvc checkout --force {out['path']}` brings it back")
 
 
 def test_what_the_cache_has_lost_is_pulled_where_there_is_a_remote(project):

@@ -6,9 +6,9 @@ import pytest
 import yaml
 from dvc.utils.serialize import parse_yaml
 
+from brainmri.commands.arguments import models
 from brainmri.core.errors import ParamsError
 from brainmri.core.params import Section, load, read_yaml
-from brainmri.project.cli import models
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 

@@ -49,8 +49,7 @@ def test_the_order_of_arrival_changes_no_byte(tmp_path_factory, members, order, 
     assert {path.name: path.read_bytes() for path in one.iterdir()} == {
         path.name: path.read_bytes() for path in other.iterdir()
     }
-    with shards.opened(one) as read:
-        assert {name: read(place.shard, name) for name, place in stored.items()} == members
+    assert {name: shards.read(one, place.shard, name) for name, place in stored.items()} == members
 
 
 def test_the_bytes_of_a_shard_are_the_same_everywhere(tmp_path):
@@ -86,12 +85,18 @@ def test_images_come_with_their_rows_and_masks(tmp_path):
 
 def test_a_missing_or_damaged_shard_or_member_is_refused(tmp_path):
     shards.write(tmp_path, MEMBERS.items())
-    with shards.opened(tmp_path) as read:
-        with pytest.raises(ArtifactError, match=r"holds no masks/3.png; run the fetch stage"):
-            read("images-000.zip", "masks/3.png")
-        with pytest.raises(ArtifactError, match=r"images-001.zip: not readable: .*No such file"):
-            read("images-001.zip", "masks/2.png")
+    with pytest.raises(ArtifactError, match=r"holds no masks/3.png; run the fetch stage"):
+        shards.read(tmp_path, "images-000.zip", "masks/3.png")
+    with pytest.raises(ArtifactError, match=r"images-001.zip: not readable: .*No such file"):
+        shards.read(tmp_path, "images-001.zip", "masks/2.png")
     path = tmp_path / "images-000.zip"
     path.write_bytes(path.read_bytes().replace(b"a" * 30, b"b" * 30))
-    with shards.opened(tmp_path) as read, pytest.raises(ArtifactError, match="not readable: Bad CRC-32"):
-        read("images-000.zip", "classes/a.jpg")
+    with pytest.raises(ArtifactError, match="not readable: Bad CRC-32"):
+        shards.read(tmp_path, "images-000.zip", "classes/a.jpg")
+
+
+def test_a_shard_that_was_written_anew_is_not_read_from_the_one_before(tmp_path):
+    for content in (b"before", b"after!"):
+        shards.write(tmp_path, {"a.png": content}.items())
+        assert shards.read(tmp_path, "images-000.zip", "a.png") == content
+        (tmp_path / "images-000.zip").unlink()

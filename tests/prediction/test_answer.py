@@ -12,7 +12,7 @@ from scan_files import PERSON, dicom_bytes, dicom_series, nifti_bytes
 
 from brainmri.core.errors import InputError, ParamsError
 from brainmri.core.index import read_split
-from brainmri.models.classifier import Classifier, class_probabilities
+from brainmri.models.classifier import Classifier, looked_at
 from brainmri.prediction import answer
 from brainmri.prediction.trained_models import load_models
 from brainmri.preprocessing.native import from_square
@@ -21,6 +21,7 @@ from brainmri.segmentation.methods import outline
 pytestmark = pytest.mark.slow
 METHODS = ("unet", "kmeans_brain", "kmeans")
 AFFINE = np.diag([-2.0, -3, 5, 1])
+LOUD = {"abstain_below": 0.0, "unlike_above": np.inf}  # a classifier that never abstains
 
 
 @pytest.fixture(scope="module")
@@ -45,14 +46,15 @@ def test_an_image_is_answered_as_the_stages_answer(models, processed, raw, set_m
     from brainmri.core.manifest import read_manifest
 
     paths = read_manifest(raw).set_index("image_id")["path"]
-    expected = class_probabilities(models.classifier, split.images)
+    expected, unlike = looked_at(models.classifier, split.images)
     outlined = outline("unet", split.images, models.tools)
     for at, image_id in enumerate(split.index["image_id"][:6]):
         found = answer.answer(set_manifest.parent / paths[image_id], models, gate=False)
         np.testing.assert_array_equal(found.inputs[0], split.images[at])
         np.testing.assert_allclose(list(found.probabilities.values()), expected[at], atol=1e-6)
         assert found.label == models.classifier.classes[expected[at].argmax()]
-        assert found.abstain == (expected[at].max() < models.classifier.abstain_below)
+        assert found.abstain == (expected[at].max() < models.classifier.abstain_below or found.is_unlike)
+        assert found.unlike == pytest.approx(unlike[at], rel=1e-4)
         np.testing.assert_array_equal(found.mask[0], from_square(outlined[at], (SIDE, SIDE), "pad"))
         assert found.table["mode"][0] == split.index["mode"][at]
         for name in ("snr", "height_px", "entropy_bits"):
@@ -61,7 +63,7 @@ def test_an_image_is_answered_as_the_stages_answer(models, processed, raw, set_m
 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_gate_empties_the_mask_of_what_is_called_clear(models, method):
-    loud = Classifier(**vars(models.classifier) | {"classes": ["notumor", "a", "b", "c"], "abstain_below": 0.0})
+    loud = Classifier(**vars(models.classifier) | {"classes": ["notumor", "a", "b", "c"], **LOUD})
     for name, classes in (("clear", loud.classes), ("other", ["a", "b", "c", "d"])):
         own = answer.Models(**vars(models) | {"classifier": Classifier(**vars(loud) | {"classes": classes})})
         given = ("x.png", png())
@@ -84,11 +86,46 @@ def test_a_classifier_that_abstains_hides_no_outline(models, method):
     assert [remark[:22] for remark in said["remarks"]] == ["The outline is unsure:"] * int(found.mask.any())
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_a_scan_that_is_unlike_the_training_images_is_abstained_from_and_hides_no_outline(models, method):
+    strange = {"classes": ["notumor"] * 4, **LOUD, "unlike_above": 0.0}
+    own = answer.Models(**vars(models) | {"classifier": Classifier(**vars(models.classifier) | strange)})
+    found, open_ = (answer.answer(("x.png", png()), own, method, gate) for gate in (True, False))
+    assert (found.label, found.abstain, found.is_unlike, found.gated) == ("notumor", True, True, False)
+    np.testing.assert_array_equal(found.mask, open_.mask)
+    said = answer.as_dict(found)
+    assert said["unlike"] == pytest.approx(found.unlike, abs=1e-4)
+    assert said["unlike_above"] == 0
+    assert said["remarks"][0].startswith(
+        f"This picture is unlike the images that the classifier learnt from ({found.unlike:.2f};"
+    )
+    assert said["mask"]["unsure"] == found.mask.any()
+
+
+def test_of_a_volume_the_slices_that_speak_for_it_say_whether_it_is_unlike(models, stack, monkeypatch):
+    """Slices 2 and 3 show the tumour, and of 5 mm two are within its 10 mm."""
+    shares = np.array([[0.9, 0.1]] * 2 + [[0.1, 0.9]] * 2 + [[0.9, 0.1]] * 3, np.float32)
+    monkeypatch.setattr(answer, "_classified", lambda *_: (shares, np.array([9.0, 9, 1, 2, 9, 9, 9])))
+    for above, unlike in ((1.6, False), (1.4, True)):
+        changed = {"classes": ["notumor", "glioma"], **LOUD, "unlike_above": above}
+        own = answer.Models(**vars(models) | {"classifier": Classifier(**vars(models.classifier) | changed)})
+        found = answer.answer(("x.nii", nifti_bytes(stack, AFFINE)), own)
+        assert (found.label, found.unlike, found.is_unlike, found.abstain) == ("glioma", 1.5, unlike, unlike)
+
+
+def test_models_of_before_answer_and_say_that_they_cannot_tell(models):
+    old = dataclasses.replace(models.classifier, likeness=None, unlike_above=float("nan"))
+    found = answer.answer(("x.png", png()), dataclasses.replace(models, classifier=old))
+    said = answer.as_dict(found)
+    assert (said["unlike"], said["unlike_above"], found.is_unlike) == (None, None, False)
+    assert said["remarks"][0] == answer.UNMEASURED
+
+
 def test_of_a_volume_the_slices_that_the_classifier_doubts_hide_nothing(models, stack, monkeypatch):
     """Slices 0 to 2 are surely called free of a tumour, 3 and 4 with doubts, 5 and 6 surely not."""
     shares = np.array([[0.9, 0.1]] * 3 + [[0.6, 0.4]] * 2 + [[0.1, 0.9]] * 2, np.float32)
-    monkeypatch.setattr(answer, "_classified", lambda *_: shares)
-    two = Classifier(**vars(models.classifier) | {"classes": ["notumor", "glioma"], "abstain_below": 0.7})
+    monkeypatch.setattr(answer, "_classified", lambda *_: (shares, np.ones(7)))
+    two = Classifier(**vars(models.classifier) | {"classes": ["notumor", "glioma"], **LOUD, "abstain_below": 0.7})
     own = answer.Models(**vars(models) | {"classifier": two})
 
     def everywhere(images, tools, evidence):

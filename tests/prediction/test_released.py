@@ -63,7 +63,7 @@ def test_an_address_needs_the_checksum_and_what_comes_has_to_have_it(tmp_path):
         ({}, b"hello\n", "should have lines of `sha256sum`"),
         ({"release.json": b'{"format": 2}'}, None, "should be of format 1, received 2"),
         ({"release.json": b"[]"}, None, "should be of format 1, received None"),
-        ({"classifier/model.keras": b"PK"}, None, "model.keras is no Keras model"),
+        ({"classifier/model.keras": b"PK"}, None, "model.keras is no .keras file"),
         ({"../outside": b"x"}, None, "leaves the archive"),
         ({"/outside": b"x"}, None, "leaves the archive"),
     ],

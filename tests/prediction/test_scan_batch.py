@@ -17,10 +17,10 @@ from handmade import CLASSES, handmade
 from PIL import Image
 from scan_files import NIBABEL, PERSON, SHIPPED, dicom_bytes, dicom_series, nifti_bytes
 
+from brainmri.commands import cli
 from brainmri.core.params import check
 from brainmri.phantom import simulated_set
 from brainmri.prediction.scan_batch import file_stem
-from brainmri.project import cli
 from brainmri.segmentation.methods import METHODS
 
 pytestmark = pytest.mark.slow
@@ -119,7 +119,7 @@ def test_that_there_is_no_u_net_is_said_once(predict, folder, tmp_path):
 
 def test_an_outline_that_is_unsure_is_called_so(predict, folder, models, tmp_path, capsys):
     shutil.copytree(models / "classifier", tmp_path / "classifier")
-    calibration = json.loads((models / "classifier/calibration.json").read_text()) | {"abstain_below": 1.1}
+    calibration = json.loads((models / "classifier/calibration.json").read_text()) | {"abstain_below": 1.01}
     (tmp_path / "classifier/calibration.json").write_text(json.dumps(calibration))
     words = ["predict", folder / "a/x.png", "--classifier", tmp_path / "classifier", "--unet", models / "unet"]
     _, sure, _ = predict(words[1], "--out", tmp_path / "out")
@@ -131,6 +131,27 @@ def test_an_outline_that_is_unsure_is_called_so(predict, folder, models, tmp_pat
     assert pd.read_csv(tmp_path / "out/results.csv")["unsure"].tolist() == [True]
     (line,) = (tmp_path / "out/results.jsonl").read_text().splitlines()
     assert "unsure" in json.loads(line)["remarks"][0]
+
+
+def test_what_is_unlike_the_training_images_is_marked_and_counted(predict, folder, models, tmp_path, capsys):
+    shutil.copytree(models / "classifier", tmp_path / "classifier")
+    path = tmp_path / "classifier/calibration.json"
+    own = json.loads(path.read_text())
+    words = [folder / "a/x.png", "--classifier", tmp_path / "classifier", "--method", "kmeans"]
+    path.write_text(json.dumps(own | {"unlike_above": 0.0}))
+    args = cli.parsed([str(word) for word in ["predict", *words, "--out", tmp_path / "out"]])
+    args.run(args)
+    out = capsys.readouterr().out.splitlines()
+    assert " unlike  " in out[1]
+    assert out[2] == "1 unlike the images that the classifier learnt from: it abstains, whatever class it names."
+    found = pd.read_csv(tmp_path / "out/results.csv")
+    assert (found["abstain"][0], found["unlike_above"][0], found["unlike"][0] > 0) == (True, 0, True)
+    del own["unlike_above"]
+    path.write_text(json.dumps(own))
+    args.run(args)
+    err = capsys.readouterr().err
+    assert err.count("note: These models cannot tell whether a scan is unlike what they learnt from") == 1
+    assert pd.read_csv(tmp_path / "out/results.csv")["unlike"].isna().all()
 
 
 def test_a_folder_gives_a_line_each_and_names_what_it_cannot_read(predict, folder):

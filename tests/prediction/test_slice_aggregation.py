@@ -3,12 +3,16 @@
 import numpy as np
 import pytest
 
-from brainmri.prediction.slice_aggregation import consistent, pooled, smoothed, tissue
+from brainmri.prediction.slice_aggregation import consistent, smoothed, spoken_for, tissue
 
 
 def slices(*tumours):
     """Return probabilities (D, 3): glioma, notumor, pituitary."""
     return np.array([[share, 1 - share, 0] for share in tumours], np.float32)
+
+
+def pooled(by_slice, *given, **named):
+    return by_slice[spoken_for(by_slice, *given, **named)].astype(float).mean(axis=0)
 
 
 def test_a_few_slices_with_a_tumour_speak_for_the_patient():

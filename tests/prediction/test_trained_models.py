@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 def test_networks_made_of_other_images_are_refused(classifier, trained_unet, tmp_path):
     shutil.copytree(trained_unet, tmp_path / "unet")
-    made_with = read_json(tmp_path / "unet/preprocess.json")
+    made_with = read_json(tmp_path / "unet/preprocess.json", dict)
     made_with["params"]["windows"][0] = [2, 98]
     write_json(tmp_path / "unet/preprocess.json", made_with)
     with pytest.raises(ArtifactError, match="should be trained on images made as the classifier's") as error:
@@ -28,7 +28,7 @@ def test_images_are_made_as_in_training_whatever_params_yaml_says(classifier, tr
     other["segment"]["kmeans"]["k"] = 5
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(other))
     models = load_models(classifier, trained_unet, tmp_path / "params.yaml")
-    assert models.image_params.model_dump() == read_json(classifier / "preprocess.json")["params"]
+    assert models.image_params.model_dump() == read_json(classifier / "preprocess.json", dict)["params"]
     assert models.image_params.size == 32
     assert models.tools.params.kmeans.k == 5
 

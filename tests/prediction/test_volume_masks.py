@@ -15,7 +15,7 @@ from brainmri.core.errors import InputError
 from brainmri.core.params import check
 from brainmri.phantom import simulated_set
 from brainmri.prediction.inputs import read_one
-from brainmri.prediction.volume_masks import measure, write_mask
+from brainmri.prediction.volume_masks import mask_bytes, measure, write_mask
 
 BOX = np.arange(60, dtype=np.int16).reshape(3, 4, 5)
 TURNED = np.array([[0, -2.9, 0.6, 9], [2.2, 0, 0, 8], [0, 0.6, 2.9, 7], [0, 0, 0, 1.0]])  # rotated and reordered
@@ -47,6 +47,12 @@ def test_a_mask_goes_back_to_the_voxels_it_came_from(tmp_path, affine, suffix, k
     write_mask(volume, volume.levels > 30, tmp_path / f"mask{suffix}")
     assert (tmp_path / f"mask{suffix}").read_bytes() == first
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"mask{suffix}", "scan.nii"]
+
+
+def test_a_packed_mask_tells_neither_when_nor_where_it_was_made(tmp_path):
+    volume = read_volume(saved(tmp_path / "scan.nii", nifti_bytes(BOX, FLIPPED)))
+    # RFC 1952: magic, deflate, no flags, no time, slowest, system unknown.
+    assert mask_bytes(volume, volume.levels > 30, packed=True)[:10] == b"\x1f\x8b\x08\0" + bytes(4) + b"\x02\xff"
 
 
 def test_an_affine_that_only_the_qform_tells_is_kept_exactly(tmp_path):

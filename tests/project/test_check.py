@@ -11,8 +11,8 @@ from conftest import CLASSES, draw_scan, tiny_params
 from packing import pack
 from scan_files import PERSON, dicom_bytes, dicom_series, nifti_bytes
 
+from brainmri.commands import cli
 from brainmri.core.files import read_json
-from brainmri.project import cli
 
 pytestmark = pytest.mark.slow
 AFFINE = np.diag([-2.0, -3, 5, 1])
@@ -50,12 +50,12 @@ def test_it_finds_what_the_stages_find(check, set_manifest, raw, processed):
     found = json.loads(out)
     assert end is None
     assert found["refused"] == found["unreadable"] == []
-    assert found["sets"] == read_json(raw / "summary.json")["sets"]
-    twins = read_json(processed / "summary/summary.json")["twins"]
+    assert found["sets"] == read_json(raw / "summary.json", dict)["sets"]
+    twins = read_json(processed / "summary/summary.json", dict)["twins"]
     assert {name: found["twins"][name] for name in twins} == twins
     assert sum(found["twins"]["pairs_by_split"].values()) == twins["pairs"]
     assert found["twins"]["pairs_by_split"]["test and train"] >= 1
-    assert found["patients"] == read_json(processed / "summary/summary.json")["patients"]
+    assert found["patients"] == read_json(processed / "summary/summary.json", dict)["patients"]
     assert found["images"]["patient_named"] == found["images"]["with_mask"] == found["images"]["readable"] == 64
     assert found["images"]["sizes_px"] == {"64x64": 64}
     assert found["images"]["spacing_stated"] == 0

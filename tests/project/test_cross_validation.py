@@ -13,7 +13,7 @@ from revision_files import NAMES, commit, run, sh, write
 
 from brainmri.core.errors import ArtifactError, InputError
 from brainmri.project import cross_validation
-from brainmri.scoring.mask_scores import COLUMNS
+from brainmri.scoring.records import COLUMNS
 
 FILES = {"preprocess": "exclude.csv", "train": "stages/train.py", "segment": "stages/segment.py"}  # by stage: a dep
 PREPROCESS = {"split": "patient", "folds": 3, "seed": 0}

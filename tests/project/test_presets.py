@@ -9,12 +9,12 @@ import yaml
 from revision_files import commit, sh, write
 from tiny_project import ROOT
 
+from brainmri.commands.arguments import models as every_model
 from brainmri.comparison.experiments import require_committed
 from brainmri.comparison.param_values import flat, merged
 from brainmri.core.errors import InputError, ParamsError
 from brainmri.core.params import Section, read_yaml
 from brainmri.project import presets
-from brainmri.project.cli import models as every_model
 
 PARAMS = """\
 # Every choice.

@@ -30,6 +30,7 @@ def project(tmp_path):
             (place / "models" / folder / name).write_text('{"classes": ["a", "b"]}')
         (place / "models" / folder / "model.keras").write_bytes(network())
         (place / "models" / folder / "curves.csv").write_text("epoch\n")
+    (place / "models/classifier/likeness.npz").write_bytes(network())  # a zip too
     return place
 
 

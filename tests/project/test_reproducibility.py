@@ -172,7 +172,7 @@ def test_what_is_no_repository_is_refused(tmp_path):
 
 
 def brainmri(project, *words):
-    return sh(project, "python", "-m", "brainmri.project.cli", *words)
+    return sh(project, "python", "-m", "brainmri.commands.cli", *words)
 
 
 @pytest.mark.slow

@@ -79,7 +79,7 @@ def project(three_stages, tmp_path):
 
 def brainmri(project, *words, ok=True):
     """Run the command of this project in another; return what it printed."""
-    return sh(project, "env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "brainmri.project.cli", *words, ok=ok)
+    return sh(project, "env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "brainmri.commands.cli", *words, ok=ok)
 
 
 def configure(project, settings):
@@ -171,7 +171,7 @@ def test_brainmri_pull_gets_them_as_well(experiment, no_heavy_python, tmp_path):
     brainmri(configure(experiment, settings), "push")
     second = clone(experiment, tmp_path / "second", settings)
     set_param(second, "dropout: 0.2", "dropout: 0.1")
-    printed = sh(second, *light(no_heavy_python, sys.executable, "-m", "brainmri.project.cli", "pull"))
+    printed = sh(second, *light(no_heavy_python, sys.executable, "-m", "brainmri.commands.cli", "pull"))
     assert stages_run(printed) == ["report"]
     assert (second / "dvc.lock").read_bytes() == (experiment / "dvc.lock").read_bytes()
     assert "up to date" in sh(second, "dvc", "status")

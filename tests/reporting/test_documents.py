@@ -17,6 +17,7 @@ from brainmri.reporting.documents import (
     Text,
     as_html,
     as_markdown,
+    html_table,
 )
 
 HOSTILE = 'a|b <script>alert(1)</script> [x](y) *z* "q" & `c|d <e>`'
@@ -72,6 +73,11 @@ def test_the_page_is_well_formed_and_holds_the_text_unchanged(blocks):
     assert page.text.count(HOSTILE.replace("`", "")) == 3
     assert "$ ls <folder>" in page.text
     assert "script" not in {tag for tag, _ in page.tags}
+
+
+def test_the_ends_of_an_interval_may_go_below_their_number_and_are_not_parted():
+    cells = html_table(Table("Scores", ["Part", "Dice", "Size"], [["all", "0.9 (<0.8 to 1)", "2 px (in both)"]]))
+    assert '<td class="ends"><span>0.9</span> <span>(&lt;0.8 to 1)</span></td><td>2 px (in both)</td>' in cells
 
 
 def test_the_page_can_be_used_without_seeing_it(blocks):

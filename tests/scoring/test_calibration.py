@@ -111,6 +111,16 @@ def test_the_threshold_takes_the_next_image_for_wrong():
     assert calibration.abstain_threshold(true, probabilities, 0.0245) > 1
 
 
+def test_few_images_are_called_unlike_by_the_validation_images_alone():
+    """Of nine values one may lie above: (1 + 1) / (9 + 1) is 0.2, and none where the share is less."""
+    unlike = np.array([3.0, 9, 1, 7, 5, 2, 8, 4, 6])
+    assert calibration.unlike_threshold(unlike, 0.2) == 8
+    assert calibration.unlike_threshold(unlike, 0.29) == 8
+    assert calibration.unlike_threshold(unlike, 0.3) == 7
+    for share in (0.19, 0.01, 0):
+        assert calibration.unlike_threshold(unlike, share) == 9
+
+
 def test_too_few_images_abstain_from_everything():
     true, probabilities = rows([1.0] * 98, [])
     assert calibration.abstain_threshold(true, probabilities, 0.01) == calibration.ABSTAIN_ALWAYS

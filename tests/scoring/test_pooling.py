@@ -10,8 +10,8 @@ from sklearn.metrics import accuracy_score
 from brainmri.core.errors import InputError
 from brainmri.core.files import write_json
 from brainmri.scoring import assessment, pooling
-from brainmri.scoring.mask_scores import COLUMNS
 from brainmri.scoring.predictions_table import read_answers
+from brainmri.scoring.records import COLUMNS
 
 
 def fold(first, right, labels="aabb", patients=None):

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from packing import KINDS, add_to_tar, pack
 
+from brainmri.core import kinds
 from brainmri.core.errors import InputError
 from brainmri.sources import archives
 
@@ -186,7 +187,7 @@ def test_a_changed_byte_in_a_zip_is_refused(tmp_path):
 
 
 def test_a_file_beyond_the_limit_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(archives, "MAX_FILE_BYTES", 1)
+    monkeypatch.setattr(kinds, "MAX_FILE_BYTES", 1)
     for kind in ("folder", "zip", "tar"):
         with pytest.raises(InputError, match="at most 1 bytes, received 2"):
             read_all(pack(tmp_path / kind, {"two.png": b"22"}, kind))

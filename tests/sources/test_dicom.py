@@ -141,8 +141,13 @@ def test_only_listed_elements_are_parsed():
         ({"ImageType": ["ORIGINAL", "PRIMARY", "MOSAIC"]}, "a Siemens mosaic"),
         ({"RescaleSlope": "0", "RescaleIntercept": "0"}, "RescaleSlope is 0"),
         ({"PixelData": b"\0\0"}, r"pixels cannot be decoded \(Explicit VR Little Endian\)"),
-        ({"NumberOfFrames": 2**30}, "from 1 to 1073741824 bytes of pixels, received"),
-        ({"Rows": 0}, "from 1 to 1073741824 bytes of pixels, received 0"),
+        ({"NumberOfFrames": 2**30}, "from 1 to 8192 frames with pixels, received 1073741824 of 2x3; split it"),
+        ({"Rows": 0}, "from 1 to 8192 frames with pixels, received 1 of 0x3"),
+        (
+            {"Rows": 65535, "Columns": 65535},
+            "at most 67108864 pixels, and 65535 along a side, received 1x65535x65535",
+        ),
+        ({"SamplesPerPixel": 9}, "from 1 to 8 bytes a pixel, received 18; export it anew"),
         ({"BitsAllocated": 1}, "received DICOM segmentations"),
     ],
 )

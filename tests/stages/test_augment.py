@@ -27,7 +27,7 @@ def test_every_variant_can_be_made_again_from_its_row(processed, augmented):
 
 
 def test_training_can_draw_more_from_the_ranges(augmented):
-    ranges = check(read_json(augmented / "fresh/ranges.json"), VariationParams, "ranges.json")
+    ranges = check(read_json(augmented / "fresh/ranges.json", dict), VariationParams, "ranges.json")
     assert ranges.rotation_deg == tiny_params()["augment"]["rotation_deg"]
     assert set(draw(1, ranges, np.random.default_rng(0))) < set(pd.read_csv(augmented / "stored/index.csv"))
 

@@ -13,7 +13,7 @@ from sklearn.metrics import accuracy_score, f1_score, log_loss
 from brainmri.core.errors import ArtifactError, InputError
 from brainmri.core.index import read_split
 from brainmri.core.params import check
-from brainmri.models.classifier import class_probabilities, load_classifier
+from brainmri.models.classifier import class_probabilities, load_classifier, looked_at
 from stages import evaluate
 
 pytestmark = pytest.mark.slow
@@ -64,7 +64,9 @@ def test_the_answers_are_calibrated_and_abstained_from_below_the_threshold(evalu
     loaded, split = load_classifier(classifier), read_split(processed / "test")
     own = class_probabilities(loaded, split.images)
     assert np.allclose(table[[f"p_{name}" for name in CLASSES]], own, atol=1e-7)
-    assert (table["abstained"] == (own.max(axis=1) < loaded.abstain_below)).all()
+    unlike = looked_at(loaded, split.images)[1]
+    np.testing.assert_allclose(table["unlike"], unlike, atol=1e-6)
+    assert (table["abstained"] == ((own.max(axis=1) < loaded.abstain_below) | (unlike > loaded.unlike_above))).all()
     assert found["calibration"]["temperature"] == loaded.temperature
     assert found["calibration"]["after"]["loss"] == pytest.approx(found["whole"]["loss"], rel=1e-6)
     assert found["calibration"]["after"]["ece"] == pytest.approx(found["whole"]["ece"])
@@ -104,6 +106,21 @@ def test_the_first_cases_and_the_galleries_are_drawn(evaluation):
         assert plt.imread(evaluation / name).std() > 0.01, name
 
 
+def test_test_images_that_are_called_unlike_are_counted_and_not_answered(classifier, processed, params, tmp_path):
+    model = tmp_path / "classifier"
+    shutil.copytree(classifier, model)
+    said = json.loads((model / "calibration.json").read_text()) | {"abstain_below": 0.0, "unlike_above": 1.2}
+    (model / "calibration.json").write_text(json.dumps(said))
+    evaluate.run(params, model, processed / "test", processed / "external", tmp_path / "out")
+    found = json.loads((tmp_path / "out/scores.json").read_text())
+    table = pd.read_csv(tmp_path / "out/predictions.csv")
+    called = int((table["unlike"] > 1.2).sum())
+    assert 0 < called < len(table)
+    assert found["unlike"]["called"] == called == table["abstained"].sum()
+    assert (found["unlike"]["images"], found["unlike"]["above"]) == (len(table), 1.2)
+    assert found["abstention"]["coverage"] == pytest.approx(1 - called / len(table))
+
+
 def test_without_saliency_no_pointing(classifier, processed, params, tmp_path):
     evaluate.run(
         params.model_copy(update={"saliency": 0}),
@@ -121,7 +138,7 @@ def test_further_seeds_are_scored_beside_the_first(evaluation, classifier, proce
     shutil.copytree(classifier, model)
     for name in ("1", "2"):
         (model / "repeats" / name).mkdir(parents=True)
-        for file in ("model.keras", "calibration.json", "curves.csv"):
+        for file in ("model.keras", "calibration.json", "likeness.npz", "curves.csv"):
             shutil.copyfile(classifier / file, model / "repeats" / name / file)
     evaluate.run(params, model, processed / "test", processed / "external", tmp_path / "out")
     found = json.loads((tmp_path / "out/scores.json").read_text())
@@ -203,9 +220,10 @@ def test_an_external_set_changes_no_other_file(evaluation, with_others):
 def test_an_external_set_of_which_nothing_is_left_has_its_counts_alone(
     classifier, processed_with_others, params, capsys
 ):
-    tables = evaluate.predict_external(load_classifier(classifier), processed_with_others / "external")
+    loaded = load_classifier(classifier)
+    tables = evaluate.predict_external(loaded, processed_with_others / "external")
     counts = json.loads((processed_with_others / "external/counts.json").read_text())
-    found = evaluate.score_external({"elsewhere": tables["elsewhere"].iloc[:0]}, counts, CLASSES, params)
+    found = evaluate.score_external({"elsewhere": tables["elsewhere"].iloc[:0]}, counts, loaded, params)
     assert set(found["elsewhere"]) == {"counts", "test_patients"}
     assert "external set elsewhere: nothing to score is left of 29 images" in capsys.readouterr().out
 
@@ -214,6 +232,6 @@ def test_pieces_of_a_split_are_answered_as_the_whole_is(classifier, processed, m
     loaded, split = load_classifier(classifier), read_split(processed / "train")
     rows = np.arange(0, len(split.index), 2)
     monkeypatch.setattr(evaluate, "AT_ONCE", 64)
-    whole = class_probabilities(loaded, split.images[rows], split.index.iloc[rows])
+    whole = class_probabilities(loaded, split.images[rows], split.index.iloc[rows], calibrated=False)
     assert [len(part) for part in evaluate.pieces(np.arange(130))] == [64, 64, 2]
-    np.testing.assert_array_equal(evaluate.probabilities(loaded, split, rows), whole)
+    np.testing.assert_array_equal(evaluate.look(loaded, split, rows)[0], whole)

@@ -4,6 +4,7 @@ import shutil
 import zipfile
 
 import cv2
+import fake_dask
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,7 +16,7 @@ from brainmri.core.errors import ArtifactError, InputError, ParamsError
 from brainmri.core.files import read_json, write_table
 from brainmri.core.index import COLUMNS, read_split
 from brainmri.core.shards import read_images
-from brainmri.preprocessing import duplicates, known_patients, splits
+from brainmri.preprocessing import duplicates, known_patients, scans, splits
 from brainmri.preprocessing.scans import read_scan
 from stages import preprocess
 
@@ -348,12 +349,14 @@ def test_external_sets_leave_every_other_output_as_it_is(processed, processed_wi
 def test_without_an_external_set_its_folder_is_there_and_empty(processed):
     split = read_split(processed / "external")
     assert (len(split.index), split.images.shape, split.masks.shape) == (0, (0, 32, 32, 3), (0, 32, 32))
-    assert read_json(processed / "external/counts.json") == {}
-    assert read_json(processed / "external/preprocess.json") == read_json(processed / "train/preprocess.json")
+    assert read_json(processed / "external/counts.json", dict) == {}
+    assert read_json(processed / "external/preprocess.json", dict) == read_json(
+        processed / "train/preprocess.json", dict
+    )
 
 
 def test_of_external_sets_what_training_has_seen_is_left_out_and_counted(raw_with_others, processed_with_others):
-    counts = read_json(processed_with_others / "external/counts.json")
+    counts = read_json(processed_with_others / "external/counts.json", dict)
     assert counts["elsewhere"] == {
         "images": 29,
         "labelled": 28,
@@ -391,7 +394,7 @@ def test_an_unreadable_external_image_counts_among_no_others(raw_with_others, tm
 def test_an_excluded_external_image_is_left_out(raw_with_others, processed_with_others, tmp_path):
     gone = read_split(processed_with_others / "external").index["image_id"][0]
     run(params(), raw_with_others, tmp_path / "out", [(gone, "cut off")])
-    counts = read_json(tmp_path / "out/external/counts.json")["elsewhere"]
+    counts = read_json(tmp_path / "out/external/counts.json", dict)["elsewhere"]
     assert (counts["excluded"], sum(counts["left"].values())) == (1, 24)
     assert gone not in set(read_split(tmp_path / "out/external").index["image_id"])
     assert summary(tmp_path / "out")["excluded"] == {}
@@ -427,3 +430,14 @@ def test_the_whole_tumour_is_kept_however_a_mask_names_its_labels(tmp_path, caps
         assert (several in capsys.readouterr().err) == (kind == "colours")
         found[kind] = [(folder / f"out/{split}/masks.npy").read_bytes() for split in ("train", "val", "test")]
     assert found["binary"] == found["colours"] == found["alpha"]
+
+
+def test_a_cluster_writes_the_same_bytes(raw_with_others, processed_with_others, tmp_path, monkeypatch):
+    monkeypatch.setattr(scans, "_at_once", lambda _: 10)
+    fake_dask.put_in_place(monkeypatch)
+    run(params(), raw_with_others, tmp_path / "out")
+    found = {path.relative_to(tmp_path / "out"): path for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    expected = [path for path in processed_with_others.rglob("*") if path.is_file()]
+    assert set(found) == {path.relative_to(processed_with_others) for path in expected}
+    for path in expected:
+        assert found[path.relative_to(processed_with_others)].read_bytes() == path.read_bytes(), path

@@ -1,13 +1,15 @@
 """The probe stage on the generated set."""
 
 import json
+import shutil
 
+import numpy as np
 import pandas as pd
 import pytest
 from conftest import tiny_params
 
 from brainmri.core.errors import InputError
-from brainmri.core.index import read_index
+from brainmri.core.index import read_index, read_split
 from brainmri.core.params import check
 from stages import probe
 
@@ -63,9 +65,25 @@ def test_two_runs_write_the_same_bytes(probed, processed, tmp_path):
         assert (tmp_path / "out" / name).read_bytes() == (probed / name).read_bytes()
 
 
-def test_a_split_without_labels_is_refused(processed, tmp_path):
-    import shutil
+def test_images_read_in_pieces_give_the_same_bytes(probed, processed, tmp_path, monkeypatch):
+    monkeypatch.setattr(probe, "AT_ONCE", 5)
+    run(processed, tmp_path / "out")
+    for name in ("scores.json", "predictions.csv"):
+        assert (tmp_path / "out" / name).read_bytes() == (probed / name).read_bytes()
 
+
+def test_one_window_of_the_largest_size_is_probed(probed, processed, tmp_path):
+    for name in ("train", "val", "test"):
+        shutil.copytree(processed / name, tmp_path / name)
+        images = read_split(processed / name).images[..., :1].repeat(32, axis=1).repeat(32, axis=2)
+        np.save(tmp_path / name / "images.npy", images)
+        np.save(tmp_path / name / "masks.npy", np.zeros((len(images), 1024, 1024), np.uint8))
+    run(tmp_path, tmp_path / "out")
+    found, before = (json.loads((path / "scores.json").read_text()) for path in (tmp_path / "out", probed))
+    assert found["nearest_neighbour"] == before["nearest_neighbour"]  # which sees thumbnails of the first window alone
+
+
+def test_a_split_without_labels_is_refused(processed, tmp_path):
     shutil.copytree(processed, tmp_path / "copy")
     table = read_index(tmp_path / "copy/test").assign(label="")
     table.to_csv(tmp_path / "copy/test/index.csv", index=False)

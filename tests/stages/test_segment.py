@@ -4,6 +4,7 @@ import dataclasses
 import json
 import shutil
 
+import fake_dask
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,7 +17,7 @@ from brainmri.core.params import check
 from brainmri.models import unet
 from brainmri.models.classifier import class_probabilities, load_classifier
 from brainmri.models.saliency import classifier_evidence
-from brainmri.segmentation import kmeans, kmeans_brain, methods
+from brainmri.segmentation import kmeans, kmeans_brain, methods, outlining
 from stages import segment
 
 pytestmark = pytest.mark.slow
@@ -75,6 +76,17 @@ def test_masks_are_those_of_the_methods(segmentation, processed, params, trained
     assert list(dict.fromkeys(pd.read_csv(segmentation / "rows.csv")["method"])) == list(METHODS)
 
 
+def test_a_cluster_writes_the_same_bytes(
+    segmentation, raw, processed, params, trained_unet, classifier, tmp_path, monkeypatch
+):
+    fake_dask.put_in_place(monkeypatch)
+    monkeypatch.setattr(outlining, "AT_ONCE", 8)
+    segment.run(params, raw, processed / "test", processed / "external", trained_unet, classifier, tmp_path / "out")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == {
+        path.name: path.read_bytes() for path in segmentation.iterdir()
+    }
+
+
 def test_a_method_is_run_by_its_entry_in_the_list_alone(
     raw, processed, params, trained_unet, classifier, tmp_path, monkeypatch
 ):
@@ -83,7 +95,7 @@ def test_a_method_is_run_by_its_entry_in_the_list_alone(
     segment.run(chosen, raw, processed / "test", processed / "external", trained_unet, classifier, tmp_path / "out")
     fourth, network = (np.load(tmp_path / f"out/masks-{name}.npy") for name in chosen.methods)
     np.testing.assert_array_equal(fourth, network)
-    assert read_json(tmp_path / "out/scores.json")["fourth"]["title"] == "A fourth"
+    assert read_json(tmp_path / "out/scores.json", dict)["fourth"]["title"] == "A fourth"
 
 
 def test_the_guide_is_the_classifiers_evidence_for_a_tumour(processed, run, classifier, params):
@@ -147,14 +159,14 @@ def test_gate_needs_the_class_of_images_without_tumour(processed, classifier, mo
     other = dataclasses.replace(loaded, classes=["a", "b", "c", "d"])
     monkeypatch.setattr(segment, "load_classifier", lambda folder: other)
     monkeypatch.setattr(segment, "require_same_images", lambda *arguments: None)
-    scores = read_json(run(processed / "test", gate=True) / "scores.json")
+    scores = read_json(run(processed / "test", gate=True) / "scores.json", dict)
     assert "gated" not in scores["kmeans"]
     assert "no gate, because the classifier knows no class notumor" in capsys.readouterr().out
 
 
 def test_unet_that_was_not_trained_is_left_out(processed, run, capsys):
     out = run(processed / "test", methods=["unet", "kmeans"])
-    scores = read_json(out / "scores.json")
+    scores = read_json(out / "scores.json", dict)
     assert scores["unet"] == {"title": "U-Net", "skipped": "no masked training images"}
     assert scores["kmeans"]["images"] == 16
     assert not (out / "masks-unet.npy").exists()
@@ -166,7 +178,7 @@ def test_only_a_unet_that_was_not_trained(processed, run):
     rows = pd.read_csv(out / "rows.csv")
     assert rows.empty
     assert {"method", "dice", "truth_px"} <= set(rows.columns)
-    assert read_json(out / "scores.json") == {"unet": {"title": "U-Net", "skipped": "no masked training images"}}
+    assert read_json(out / "scores.json", dict) == {"unet": {"title": "U-Net", "skipped": "no masked training images"}}
 
 
 def test_areas_are_in_mm2_where_the_voxel_size_is_known(test_copy, run):
@@ -181,7 +193,7 @@ def test_without_masks_there_are_overlays_and_no_scores(test_copy, run):
     np.save(test_copy / "masks.npy", np.zeros((0, 32, 32), np.uint8))
     pd.read_csv(test_copy / "index.csv").assign(mask_row=-1).to_csv(test_copy / "index.csv", index=False)
     out = run(test_copy)
-    found = read_json(out / "scores.json")["kmeans"]
+    found = read_json(out / "scores.json", dict)["kmeans"]
     assert found["images_with_tumour_mask"] == 0
     assert "all" not in found
     assert (out / "overlays-kmeans.png").stat().st_size > 10_000
@@ -214,7 +226,7 @@ def with_others(raw_with_others, processed_with_others, params, skipped, classif
 
 
 def test_external_sets_with_masks_are_scored_as_the_test_set_is(with_others, processed_with_others):
-    found = read_json(with_others / "scores.json")["external"]
+    found = read_json(with_others / "scores.json", dict)["external"]
     assert set(found) == {"elsewhere", "slices"}
     assert found["slices"]["unet"]["skipped"] == "no masked training images"
     index = read_split(processed_with_others / "external").index

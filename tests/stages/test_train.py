@@ -15,7 +15,7 @@ from brainmri.core.index import read_split
 from brainmri.core.params import check
 from brainmri.learning import training
 from brainmri.models import classifier_batches
-from brainmri.models.classifier import class_probabilities, load_classifier, load_repeats
+from brainmri.models.classifier import class_probabilities, load_classifier, load_repeats, looked_at
 from stages import train
 
 pytestmark = pytest.mark.slow
@@ -36,7 +36,8 @@ def same(one, other):
 
 def test_a_model_folder_holds_what_prediction_needs(classifier, processed):
     assert sorted(path.name for path in classifier.iterdir()) == [
-        "calibration.json", "curves.csv", "metadata.json", "model.keras", "preprocess.json", "versions.json",
+        "calibration.json", "curves.csv", "likeness.npz", "metadata.json", "model.keras", "preprocess.json",
+        "versions.json",
     ]  # fmt: skip
     assert (classifier / "preprocess.json").read_bytes() == (processed / "train/preprocess.json").read_bytes()
     assert not (classifier.parent / ".resume").exists() or not list((classifier.parent / ".resume").iterdir())
@@ -56,6 +57,27 @@ def test_curves_are_means_over_all_images_and_the_kept_model_is_that_of_the_best
     assert len(true) % 3 != 0  # the last batch is smaller, and counts for less
     assert best["val_accuracy"] == pytest.approx((probabilities.argmax(axis=1) == true).mean())
     assert best["val_loss"] == pytest.approx(-np.log(probabilities[np.arange(len(true)), true]).mean(), rel=1e-4)
+
+
+def test_what_is_unlike_is_settled_on_validation_images(processed, augmented, classifier, tmp_path):
+    folder = run(processed, augmented, tmp_path, unlike_share=0.4)
+    assert (folder / "model.keras").read_bytes() == (classifier / "model.keras").read_bytes()
+    loaded, split = load_classifier(folder), read_split(processed / "val")
+    _, unlike = looked_at(loaded, split.images, split.index)
+    said = json.loads((folder / "calibration.json").read_text())
+    assert said["validation"]["unlike"] == int(0.4 * (len(unlike) + 1)) - 1 >= 2
+    assert np.sum(unlike > said["unlike_above"] * (1 + 1e-6)) == said["validation"]["unlike"]
+    strict = json.loads((classifier / "calibration.json").read_text())
+    assert strict["validation"]["unlike"] == 0
+    assert strict["unlike_above"] == pytest.approx(unlike.max())
+
+
+def test_few_training_images_of_every_class_tell_what_is_like_them(processed, augmented, classifier, tmp_path):
+    folder = run(processed, augmented, tmp_path, unlike_images=8)
+    few, all_ = (load_classifier(one).likeness for one in (folder, classifier))
+    assert few.centres.shape == all_.centres.shape
+    assert few.axes.shape[2] == 1
+    assert np.abs(few.centres - all_.centres).max() > 1e-4
 
 
 def test_a_killed_run_goes_on_to_the_same_bytes(processed, augmented, tmp_path, monkeypatch, capsys):
@@ -306,5 +328,5 @@ def test_variants_that_do_not_fit_are_refused(processed, augmented, tmp_path):
     broken = tmp_path / "augmented"
     shutil.copytree(augmented, broken)
     np.save(broken / "stored/images.npy", np.zeros((2, 32, 32, 3), np.uint8))
-    with pytest.raises(ArtifactError, match=r"variants should fit their table.*received \d+ rows and an array of \(2,"):
+    with pytest.raises(ArtifactError, match=r"images\.npy: should be of \d+ x 32 x 32 x 3 uint8, received \(2,"):
         run(processed, broken, tmp_path, variants="stored")

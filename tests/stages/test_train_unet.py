@@ -16,7 +16,7 @@ from brainmri.learning import training
 from brainmri.models import unet, unet_networks
 from brainmri.models.model_files import require_same_images
 from brainmri.models.unet_batches import folds, masked
-from brainmri.scoring.dice import dice
+from brainmri.scoring.training_scores import dice
 from brainmri.segmentation.methods import Tools, outline
 from stages import train_unet
 

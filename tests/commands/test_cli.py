@@ -1,7 +1,9 @@
 """The command line: where its paths are taken from, whatever folder it is called in."""
 
 import argparse
+import re
 import shutil
+import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -11,8 +13,10 @@ import yaml
 from conftest import PARAMS, tiny_params
 from released_files import files, write
 
+from brainmri.commands import cli, scans
+from brainmri.commands.arguments import InProject
+from brainmri.commands.completion import commands_of
 from brainmri.core.errors import InputError
-from brainmri.project import cli
 from brainmri.project.source_changes import changed
 
 # Each command with what it cannot do without; a command that is not listed here fails the test below.
@@ -46,12 +50,19 @@ def paths(args):
 
 
 def commands():
-    (action,) = (one for one in cli.parser()._actions if isinstance(one, argparse._SubParsersAction))
-    return action.choices
+    return commands_of(cli.parser())
 
 
 def test_every_command_is_looked_at():
     assert set(commands()) == set(WORDS)
+
+
+def test_the_tour_says_in_which_file_each_command_is():
+    page = (PARAMS.parent / "docs/architecture.md").read_text()
+    rows = re.findall(r"^\| (`[^|]+`) \| `(brainmri/commands/\w+\.py)` \|$", page, re.MULTILINE)
+    told = {name: file for names, file in rows for name in re.findall(r"`([a-z-]+)`", names)}
+    real = {name: cli.parsed([name, *words]).run.__module__ for name, words in WORDS.items()}
+    assert told == {name: f"{module.replace('.', '/')}.py" for name, module in real.items()}
 
 
 @pytest.mark.parametrize("command", WORDS)
@@ -70,7 +81,7 @@ def test_without_a_root_the_paths_are_those_of_the_folder_it_is_called_in():
 
 
 def given(*words):
-    with cli._model_folders(cli.parsed([*words])) as folders:
+    with scans.model_folders(cli.parsed([*words])) as folders:
         return folders
 
 
@@ -92,16 +103,22 @@ def test_a_released_model_holds_both_and_its_checksum_is_of_it(tmp_path):
     with pytest.raises(InputError, match="--sha256: should stand with --model"):
         given("predict", "x.png", "--sha256", "0" * 64)
     write(tmp_path / "m.zip", files())
-    with cli._model_folders(cli.parsed(["predict", "x", "--model", str(tmp_path / "m.zip")])) as (_, unet, params):
+    with scans.model_folders(cli.parsed(["predict", "x", "--model", str(tmp_path / "m.zip")])) as (_, unet, params):
         assert unet.is_dir()
         assert params.read_text() == "segment: {}\n"
 
 
 @pytest.mark.parametrize("command", WORDS)
 def test_every_argument_is_explained(command):
-    for action in commands()[command]._actions:
-        assert action.help, action.dest
-    assert "(default" in " ".join(commands()["release"].format_help().split())
+    own = commands()[command]
+    assert len(own.description.split()) > 5
+    for action in own._actions:
+        assert len(action.help.split()) > 2, action.dest
+        assert action.metavar or not action.option_strings or action.nargs == 0 or action.choices, action.dest
+        if isinstance(action.default, (int, str)) and action.nargs != 0 and action.default != argparse.SUPPRESS:
+            assert "default" in action.help, action.dest
+        if isinstance(action.default, InProject) and "/" in action.default.place:
+            assert action.default.place in action.help
 
 
 def test_what_there_is_to_choose_from_is_named(capsys):
@@ -126,6 +143,27 @@ def test_a_shell_completes_commands_and_methods(shell, capsys):
     said = capsys.readouterr().out
     for word in ("predict", "kmeans_brain", "--sha256"):
         assert word in said
+
+
+BASH = """
+source completion.bash
+typed() { COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=(); _shtab_brainmri; echo "${COMPREPLY[*]}"; }
+typed brainmri verify-l
+typed brainmri predict sca
+typed brainmri predict scans --model rel
+typed brainmri predict scans --method kmeans_
+"""
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+def test_bash_completes_commands_options_and_paths(tmp_path, capsys):
+    args = cli.parsed(["completion", "bash"])
+    args.run(args)
+    (tmp_path / "completion.bash").write_text(capsys.readouterr().out)
+    for name in ("scans", "release.zip"):
+        (tmp_path / name).mkdir()
+    given = subprocess.run(["bash", "-c", BASH], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert given.split() == ["verify-lock", "scans", "release.zip", "kmeans_brain"]
 
 
 @pytest.fixture

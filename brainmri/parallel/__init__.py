@@ -1,0 +1,1 @@
+"""Long work in pieces: on this machine, or on a Dask cluster."""
