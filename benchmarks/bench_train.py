@@ -41,9 +41,9 @@ from benchmarks.common import (
     table,
 )
 from brainmri.core.manifest import SourceImage
+from brainmri.learning.layers import fused
 from brainmri.models.classifier_batches import ImageBatches, targets
 from brainmri.models.classifier_networks import cnn, lite0, residual
-from brainmri.models.fused_batchnorm import fused
 
 BATCH = 32
 SEED_ACCURACY = 0.9161  # what the project that this one began from reports

@@ -23,7 +23,8 @@ from brainmri.core.files import new_directory, open_array, read_record, write_js
 from brainmri.core.index import Split, read_split, read_table
 from brainmri.core.params import load
 from brainmri.core.quiet_keras import keras
-from brainmri.models import classifier_networks, training
+from brainmri.learning import training, workers
+from brainmri.models import classifier_networks
 from brainmri.models.classifier import (
     BATCH,
     LIKENESS,
@@ -69,7 +70,7 @@ def run(params: Params, train: Path, val: Path, augmented: Path, out: Path, resu
             train_one(params, batches, checks, seed, resume / str(repeat), part, show)
         shutil.copyfile(train / "preprocess.json", folder / "preprocess.json")
         write_json(folder / "metadata.json", encoding)
-        write_json(folder / "versions.json", training.versions())
+        write_json(folder / "versions.json", {**training.versions(), **workers.provenance()})
     training.forget(resume)
     live.hide(resume_root, "train")
 
@@ -91,6 +92,7 @@ def train_one(
     print(f"train: {model.name} of {model.count_params():,} weights, {params.precision}")
     print("train: curves meanwhile in live/train.csv, and in `dvc plots show`")
     curves = training.fit(model, batches, checks, plan(params), seed, resume, show)
+    model = workers.apart(model)
     save_model(model, folder / "model.keras")
     write_table(folder / "curves.csv", pd.DataFrame(curves).astype({"epoch": int}))
     calibration, likeness = calibrated(with_features(model), batches, checks, params)
@@ -119,9 +121,10 @@ def plan(params: Params) -> training.Plan:
 
 def build(params: Params, input_shape: tuple[int, int, int], classes: int, columns: int) -> keras.Model:
     """Return the compiled, untrained network that the params name."""
-    model = classifier_networks.build(params.architecture, params, input_shape, classes, params.dropout, columns)
-    optimizer = training.adamw(params.learning_rate, params.weight_decay, params.averaging)
-    model.compile(optimizer, "categorical_crossentropy", metrics=["accuracy"])
+    with workers.scope():
+        model = classifier_networks.build(params.architecture, params, input_shape, classes, params.dropout, columns)
+        optimizer = training.adamw(params.learning_rate, params.weight_decay, params.averaging)
+        model.compile(optimizer, "categorical_crossentropy", metrics=["accuracy"])
     return model
 
 
@@ -216,7 +219,9 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="folder to write")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     args = parser.parse_args()
-    run(load(args.params, "train", Params), args.train, args.val, args.augmented, args.out, args.params.parent)
+    params = load(args.params, "train", Params)
+    with workers.joined(args.out, args.params.parent) as (out, root):
+        run(params, args.train, args.val, args.augmented, out, root)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,8 @@ from brainmri.core.files import new_directory, write_json, write_table
 from brainmri.core.index import Split, read_split
 from brainmri.core.params import load
 from brainmri.core.quiet_keras import keras
-from brainmri.models import training, unet, unet_networks
+from brainmri.learning import training, workers
+from brainmri.models import unet, unet_networks
 from brainmri.models.model_files import save_model
 from brainmri.models.unet_batches import Pair, PairBatches, clear, folds, masked
 from brainmri.models.unet_params import UnetParams
@@ -60,7 +61,7 @@ def run(params: Params, train: Path, val: Path, out: Path, resume_root: Path) ->
         save_model(unet_networks.mean(unets), folder / "model.keras")
         shutil.copyfile(train / "preprocess.json", folder / "preprocess.json")
         write_table(folder / "curves.csv", pd.concat(curves))
-        write_json(folder / "versions.json", training.versions())
+        write_json(folder / "versions.json", {**training.versions(), **workers.provenance()})
         write_cleaning(folder, params, np.concatenate(truth), np.concatenate(probabilities))
     training.forget(resume)
     live.hide(resume_root, "train_unet")
@@ -102,6 +103,7 @@ def fit(
     )
     print("train_unet: curves meanwhile in live/train_unet.csv, and in `dvc plots show`")
     curves = training.fit(model, batches, checks, plan(params), params.seed, resume / str(number), show)
+    model = workers.apart(model)
     images, truth = (
         np.stack(arrays) for arrays in zip(*((each.image(), each.mask()) for each in checked), strict=True)
     )
@@ -117,9 +119,10 @@ def plan(params: Params) -> training.Plan:
 
 def build(params: Params, input_shape: tuple[int, int, int]) -> keras.Model:
     """Return the compiled, untrained network."""
-    model = unet_networks.build(params.encoder, params, input_shape, params.widths, params.dropout)
-    optimizer = training.adamw(params.learning_rate, params.weight_decay, params.averaging)
-    model.compile(optimizer, unet.dice_cross_entropy(params.dice_weight), metrics=[unet.soft_dice])
+    with workers.scope():
+        model = unet_networks.build(params.encoder, params, input_shape, params.widths, params.dropout)
+        optimizer = training.adamw(params.learning_rate, params.weight_decay, params.averaging)
+        model.compile(optimizer, unet.dice_cross_entropy(params.dice_weight), metrics=[unet.soft_dice])
     return model
 
 
@@ -141,7 +144,9 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="folder to write")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     args = parser.parse_args()
-    run(load(args.params, "train_unet", Params), args.train, args.val, args.out, args.params.parent)
+    params = load(args.params, "train_unet", Params)
+    with workers.joined(args.out, args.params.parent) as (out, root):
+        run(params, args.train, args.val, out, root)
 
 
 if __name__ == "__main__":

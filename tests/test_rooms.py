@@ -13,6 +13,7 @@ MAY_IMPORT = {
     "preprocessing": {"core", "parallel"},
     "scoring": {"core", "preprocessing"},
     "models": {"core", "preprocessing", "scoring"},
+    "learning": {"core", "scoring"},
     "segmentation": {"core", "parallel", "preprocessing", "models"},
     "reporting": {"core", "scoring"},
     "comparison": {"core", "scoring", "reporting"},

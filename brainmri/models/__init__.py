@@ -1,1 +1,1 @@
-"""The networks: how they are built, trained, saved and asked."""
+"""The networks: how they are built, fed, saved and asked."""

@@ -83,8 +83,15 @@ class ImageBatches:
     def __len__(self) -> int:
         return -(-len(self.rows) // self.batch_size)
 
+    def chosen(self, at: int) -> np.ndarray:
+        """Return which rows are in a batch, in their order."""
+        return self.order[at * self.batch_size : (at + 1) * self.batch_size]
+
     def __getitem__(self, at: int) -> tuple[Any, np.ndarray, np.ndarray]:
-        chosen = self.order[at * self.batch_size : (at + 1) * self.batch_size]
+        return self.read(self.chosen(at))
+
+    def read(self, chosen: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray]:
+        """Return inputs, targets and weights of the chosen rows."""
         rows = self.rows[chosen]
         images = np.empty((len(rows), *self.arrays[0].shape[1:]), np.float32)
         which = np.searchsorted(self.starts, rows, side="right") - 1

@@ -145,8 +145,16 @@ class PairBatches:
     def __len__(self) -> int:
         return -(-len(self.rows) // self.batch_size)
 
+    def chosen(self, at: int) -> np.ndarray:
+        """Return which rows are in a batch, in their order."""
+        return self.order[at * self.batch_size : (at + 1) * self.batch_size]
+
     def __getitem__(self, at: int) -> tuple[np.ndarray, np.ndarray]:
-        made = [self._pair(row) for row in self.order[at * self.batch_size : (at + 1) * self.batch_size]]
+        return self.read(self.chosen(at))
+
+    def read(self, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return images and masks of the chosen rows."""
+        made = [self._pair(row) for row in chosen]
         images = np.empty((len(made), *made[0][0].shape), np.float32)
         masks = np.empty((*images.shape[:3], 1), np.float32)
         for to, (image, mask) in enumerate(made):

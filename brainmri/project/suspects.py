@@ -124,10 +124,10 @@ def out_of_fold(
     """Return the probabilities (N, K) of each image by the plain network, trained on the folds without its unit."""
     # Here and not at the top: they bring TensorFlow, which the rule above does not need.
     from brainmri.core.quiet_keras import keras
+    from brainmri.learning.training import make_deterministic
     from brainmri.models import classifier_networks
     from brainmri.models.classifier import BATCH, model_answer
     from brainmri.models.classifier_batches import ImageBatches, targets
-    from brainmri.models.training import make_deterministic
 
     result = np.zeros((len(true), classes), np.float32)
     for number, (learnt, held_out) in enumerate(fold_rows(true, units, folds, seed)):

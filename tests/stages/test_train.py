@@ -13,7 +13,8 @@ from conftest import tiny_params
 from brainmri.core.errors import ArtifactError, InputError, ParamsError, TrainingError
 from brainmri.core.index import read_split
 from brainmri.core.params import check
-from brainmri.models import classifier_batches, training
+from brainmri.learning import training
+from brainmri.models import classifier_batches
 from brainmri.models.classifier import class_probabilities, load_classifier, load_repeats, looked_at
 from stages import train
 

@@ -12,7 +12,8 @@ from conftest import tiny_params
 from brainmri.core.errors import ParamsError
 from brainmri.core.index import read_split
 from brainmri.core.params import check
-from brainmri.models import training, unet, unet_networks
+from brainmri.learning import training
+from brainmri.models import unet, unet_networks
 from brainmri.models.model_files import require_same_images
 from brainmri.models.unet_batches import folds, masked
 from brainmri.scoring.training_scores import dice

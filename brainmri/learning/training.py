@@ -20,7 +20,7 @@ from brainmri.core.errors import TrainingError
 from brainmri.core.files import new_directory, write_table
 from brainmri.core.index import read_table
 from brainmri.core.quiet_keras import keras, tf
-from brainmri.models.fused_batchnorm import fused
+from brainmri.learning import replicas
 from brainmri.scoring.training_scores import kept_epoch
 
 
@@ -36,8 +36,14 @@ class Batches(Protocol):
 
     def __len__(self) -> int: ...
 
-    def __getitem__(self, at: int) -> tuple[Any, ...]:
-        """Return inputs, targets and, optionally, the weight of each image."""
+    def chosen(self, at: int) -> np.ndarray:
+        """Return which rows are in a batch, in their order."""
+
+    def read(self, chosen: np.ndarray) -> tuple[Any, ...]:
+        """Return inputs, targets and, optionally, the weight of each of the chosen rows."""
+
+
+Step = Callable[[Batches, np.ndarray], dict[str, float]]  # from rows of batches to loss and metrics
 
 
 @dataclass(frozen=True)
@@ -111,17 +117,18 @@ def fit(
     TrainingError
         If the loss stops being a number.
     """
-    model.optimizer.build(model.trainable_variables)
+    on = replicas.of(model)
+    on.agree(resume)
     rows = _resumed(model, resume)
     for epoch in range(len(rows), plan.epochs):
         if _is_over(rows, plan):
             break
         train.shuffle(epoch)
         _seed_layers(model, seed, epoch)
-        with fused(model):
-            learnt = _pass(_step(model, plan, epoch, len(train)), train, f"epoch {epoch + 1}/{plan.epochs}")
+        with on.learning():
+            learnt = _pass(_step(on, plan, epoch, len(train)), train, f"epoch {epoch + 1}/{plan.epochs}")
         with averaged(model):
-            checked = _pass(model.test_on_batch, val, "validation")
+            checked = _pass(on.check, val, "validation")
             row = {"epoch": epoch + 1, **learnt, **{f"val_{name}": value for name, value in checked.items()}}
             if not np.isfinite([row["loss"], row["val_loss"]]).all():
                 raise TrainingError(
@@ -149,18 +156,18 @@ def _is_over(rows: list[dict[str, float]], plan: Plan) -> bool:
     return len(rows) - _best(rows)["epoch"] >= plan.patience
 
 
-def _step(model: keras.Model, plan: Plan, epoch: int, steps: int) -> Callable[..., dict[str, Any]]:
+def _step(on: replicas.Alone | replicas.Together, plan: Plan, epoch: int, steps: int) -> Step:
     """Return one training step at the learning rate of its place in the plan."""
     taken = iter(range(steps))
 
-    def step(*batch: Any, return_dict: bool) -> dict[str, Any]:
-        model.optimizer.learning_rate.assign(plan.rate(epoch + next(taken) / steps))
-        return model.train_on_batch(*batch, return_dict=return_dict)
+    def step(batches: Batches, chosen: np.ndarray) -> dict[str, float]:
+        on.model.optimizer.learning_rate.assign(plan.rate(epoch + next(taken) / steps))
+        return on.learn(batches, chosen)
 
     return step
 
 
-def _pass(step: Callable[..., dict[str, Any]], batches: Batches, name: str) -> dict[str, float]:
+def _pass(step: Step, batches: Batches, name: str) -> dict[str, float]:
     """Take `step` on every batch and return the mean of its figures over the images.
 
     Not `model.fit`: it feeds a generator through `tf.data`, which makes TensorFlow give memory back after every batch;
@@ -168,10 +175,10 @@ def _pass(step: Callable[..., dict[str, Any]], batches: Batches, name: str) -> d
     """
     sums: dict[str, float] = {}
     for at in tqdm(range(len(batches)), name, unit="batch", mininterval=5, leave=False):
-        batch = batches[at]
-        figures = step(*batch, return_dict=True)  # of this batch alone: Keras forgets those before
+        chosen = batches.chosen(at)
+        figures = step(batches, chosen)  # of this batch alone: Keras forgets those before
         for key, value in figures.items():
-            sums[key] = sums.get(key, 0.0) + float(value) * len(batch[1])
+            sums[key] = sums.get(key, 0.0) + float(value) * len(chosen)
     return {key: total / len(batches.rows) for key, total in sums.items()}
 
 

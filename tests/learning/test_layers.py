@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from brainmri.models.fused_batchnorm import fused
+from brainmri.learning.layers import fused
 
 
 def small(**options: bool) -> keras.Model:
