@@ -1,6 +1,6 @@
 """Published runs, one JSON each in `results/`, and the tables that the README and `docs/results.md` make of them.
 
-Three rows stand in the README (`HEADLINE`), every run in `docs/results.md`.
+Four rows stand in the README (`HEADLINE`), every run in `docs/results.md`.
 """
 
 from pathlib import Path
@@ -36,6 +36,10 @@ HEADLINE = (
     ),
     Headline(
         "public set, unseen patients: Cheng, three kinds of tumour, `lite0`, five folds by patient", "cheng-folds.json"
+    ),
+    Headline(
+        "public set, unseen patients where they are known: Nickparvar, four classes, `lite0`, five folds by patient",
+        "class-set-folds-lite0.json",
     ),
 )
 NOT_MEASURED = "not yet measured by fold"
@@ -105,19 +109,31 @@ def _dice(scores: dict[str, Any]) -> str:
 def all_tables(runs: list[dict[str, Any]], others: list[dict[str, Any]]) -> str:
     """Return every table under a heading: folds, runs, parts, classes, other sets, outlines, and the commands."""
     pooled = [run for run in runs if "folds" in run]
-    single = [run for run in runs if "folds" not in run]
+    single = [run for run in runs if "folds" not in run and not _repeats(run, runs)]
+    own = [*pooled, *single]
     made = {
         "On unseen patients": _by_fold(pooled),
         "Every run, in one line": _by_run(single),
         "Trained on one set, scored on another": _external(runs, others),
         "Outlines on unseen patients": _dice_by_kind(pooled),
-        "Outlines, in one line": _dice_by_run(runs),
+        "Outlines, in one line": _dice_by_run(own),
         "By part of the test set": _by_part(single),
-        "By class": _by_class(runs),
-        "By method of outlining": _by_method(runs),
+        "By class": _by_class(own),
+        "By method of outlining": _by_method(own),
         "The commands": _commands([*runs, *others]),
     }
     return "\n\n".join(f"## {title}\n\n{part}" for title, part in made.items() if part)
+
+
+def _repeats(run: dict[str, Any], runs: list[dict[str, Any]]) -> bool:
+    """Whether a run's own scores stand in another file too, so that it adds its sets from elsewhere alone."""
+    added = bool(run["metrics"]["classify"].get("external") or run["metrics"]["segment"].get("external"))
+    same = (
+        one
+        for one in runs
+        if one is not run and one["metrics"]["classify"]["whole"] == run["metrics"]["classify"]["whole"]
+    )
+    return added and any(same)
 
 
 def with_tables(page: Path, tables: str) -> str:
@@ -230,25 +246,39 @@ def _seeds(repeats: dict[str, Any] | None, part: str) -> str:
 
 def _external(runs: list[dict[str, Any]], others: list[dict[str, Any]]) -> str:
     """Return one row a set that was scored and not learnt from, by the runs and by the older files of their own."""
-    scored = [
-        (f"{run['name']}, scored on {name}", _patients(found), found)
-        for run in runs
-        for name, found in run["metrics"]["classify"].get("external", {}).items()
-        if "scores" in found
-    ]
-    scored += [(other["name"], _patients(other), other["result"]) for other in others]
-    rows = [
-        [
-            *(name, patients, str(found["scores"]["images"])),
-            *(_left_out(found["counts"], seen) for seen in ("training_twins", "training_patients")),
-            _interval(found["scores"]["accuracy"], found["ci95"]["accuracy"]),
-            _interval(found["scores"]["macro"]["f1"], found["ci95"]["macro"]["f1"]),
-        ]
-        for name, patients, found in scored
-    ]
+    rows = [row for run in runs for row in _elsewhere(run)]
+    rows += [[other["name"], _patients(other), *_answers(other["result"]), ""] for other in others]
     header = ["Trained on one set, scored on another", SEEN, "Images", "Twins of training left out",
-              "Images of its patients left out", "Accuracy", "Macro F1"]  # fmt: skip
+              "Images of its patients left out", "Accuracy", "Macro F1", "Dice of the U-Net"]  # fmt: skip
     return markdown_table(header, rows) if rows else ""
+
+
+def _elsewhere(run: dict[str, Any]) -> list[list[str]]:
+    """Return a row a set from elsewhere that a run's classifier answered for or its U-Net outlined."""
+    metrics, rows = run["metrics"], []
+    answered = {name: own for name, own in metrics["classify"].get("external", {}).items() if "scores" in own}
+    dice = {name: _dice(own.get("unet", {})) for name, own in metrics["segment"].get("external", {}).items()}
+    for name in sorted({*answered, *(name for name, mean in dice.items() if mean)}):
+        title = f"{run['name']}, scored on {name}"
+        if name in answered:
+            rows.append([title, _patients(answered[name]), *_answers(answered[name]), dice.get(name, "")])
+        else:  # of masked images without a class; nobody of training is left among them
+            counts = metrics["data"]["external"][name]
+            rows.append([title, "none", str(counts["with_mask"]), *_all_left_out(counts), "", "", dice[name]])
+    return rows
+
+
+def _answers(found: dict[str, Any]) -> list[str]:
+    scores, ends = found["scores"], found["ci95"]
+    accuracy = _interval(scores["accuracy"], ends["accuracy"])
+    return [
+        *(str(scores["images"]), *_all_left_out(found["counts"])),
+        *(accuracy, _interval(scores["macro"]["f1"], ends["macro"]["f1"])),
+    ]
+
+
+def _all_left_out(counts: dict[str, Any]) -> tuple[str, str]:
+    return _left_out(counts, "training_twins"), _left_out(counts, "training_patients")
 
 
 def _left_out(counts: dict[str, Any], reason: str) -> str:

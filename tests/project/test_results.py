@@ -141,7 +141,7 @@ def test_a_score_on_another_set_has_a_table_of_its_own(tmp_path):
     (tmp_path / "results/external/a.json").write_text(json.dumps(content))
     full = full_page(tmp_path)
     unknown = "patients not looked for"
-    assert f"| a on b | {unknown} | 7 | 3 | {unknown} | 0.500 (0.500 to 0.750) | 0.250 (0.500 to 0.750) |" in full
+    assert f"| a on b | {unknown} | 7 | 3 | {unknown} | 0.500 (0.500 to 0.750) | 0.250 (0.500 to 0.750) |  |" in full
     assert "- a on b: `brainmri external` at commit `abcdef0123`" in full
 
 
@@ -162,7 +162,7 @@ def test_the_external_sets_of_a_run_stand_in_the_same_table(tmp_path):
     dice = {"all": {"dice": {"mean": 0.5, "mean_ci95": INTERVAL}}, "images_with_tumour_mask": 2}
     content["metrics"]["segment"]["external"] = {"all": {"kmeans": dice}}
     full = full_page(project(tmp_path, content))
-    scored = "7 | 2 | 5 | 0.500 (0.500 to 0.750) | 0.250 (0.500 to 0.750)"
+    scored = "7 | 2 | 5 | 0.500 (0.500 to 0.750) | 0.250 (0.500 to 0.750) | "
     assert f"| a, scored on b | none of 3; of 2 images not known | {scored} |" in full
     assert "scored on empty" not in full
     assert "| a | external |" not in full
