@@ -108,10 +108,13 @@ def forget(project: Path, stage: str) -> None:
     yaml = YAML()
     lock = yaml.load(project / "dvc.lock")
     cache = project / CACHE
+    # Several stages may have the same file: without it the others would run again as well.
+    outs = [out for name, entry in lock["stages"].items() if name != stage for out in entry["outs"]]
+    others = {md5 for out in outs for md5 in objects(cache, out["md5"])}
     for out in lock["stages"][stage]["outs"]:
         path = project / out["path"]
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-        for md5 in objects(cache, out["md5"]):
+        for md5 in set(objects(cache, out["md5"])) - others:
             (cache / "files/md5" / md5[:2] / md5[2:]).unlink(missing_ok=True)
         out["md5"] = "0" * 32 + out["md5"][32:]
     yaml.dump(lock, project / "dvc.lock")
