@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from brainmri.core.files import read_json
-from brainmri.reporting.summary import Data, Summary
+from brainmri.core.params import Record
+from brainmri.reporting.summary import Summary
 
 SAID = {
     "accuracy": "accuracy",
@@ -15,6 +16,12 @@ SAID = {
 }
 
 
+class Source(Record):
+    """What is read of `metrics/data.json`."""
+
+    simulated: bool
+
+
 def headline(root: Path) -> str:
     """Return the scores of `metrics/summary.json` in words, on what, and how many test patients were in training.
 
@@ -24,7 +31,7 @@ def headline(root: Path) -> str:
         The project's folder.
     """
     found = read_json(root / "metrics/summary.json", Summary)
-    simulated = read_json(root / "metrics/data.json", Data)["simulated"]
+    simulated = read_json(root / "metrics/data.json", Source)["simulated"]
     scores = ", ".join(f"{said} {found[name]:.3f}" for name, said in SAID.items() if name in found)
     kind = "Simulated data" if simulated else "Real scans"
     return f"{kind}, {found['test_images']} test images: {scores}\n{_seen(found)}"

@@ -38,6 +38,7 @@ LAYERS: dict[str | None, frozenset[str]] = {
     # Of backbones of keras.applications.
     "keras.src.applications.convnext": frozenset({"LayerScale"}),
     "keras.src.ops.numpy": frozenset({"Add", "Multiply"}),
+    "keras.src.ops.image": frozenset({"Resize"}),  # a network that enlarges its images
 }  # fmt: skip
 
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)

@@ -15,7 +15,7 @@ from brainmri.core.errors import InputError
 
 # Dask, and what `brainmri` needs: what it computes, and what workers and scheduler say to each other, depends on them.
 PACKAGES = (
-    *("distributed", "dvc", "imagecodecs", "kagglehub", "keras", "matplotlib", "nibabel", "nilearn", "numpy"),
+    *("distributed", "dvc", "h5py", "imagecodecs", "kagglehub", "keras", "matplotlib", "nibabel", "nilearn", "numpy"),
     *("opencv-python-headless", "pandas", "pillow", "pydantic", "pydicom", "ruamel.yaml", "scikit-learn", "scipy"),
     *("shtab", "simplejpeg", "tensorflow", "threadpoolctl", "tqdm"),
 )

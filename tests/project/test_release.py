@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from handmade import PARAMS
 from released_files import network, served
 from tiny_project import ROOT, commit, sh
 
@@ -27,7 +28,7 @@ def project(tmp_path):
     for folder, names in (("classifier", CLASSIFIER), ("unet", UNET)):
         (place / "models" / folder).mkdir(parents=True)
         for name in names:
-            (place / "models" / folder / name).write_text('{"classes": ["a", "b"]}')
+            (place / "models" / folder / name).write_text(json.dumps({"classes": ["a", "b"], "params": PARAMS}))
         (place / "models" / folder / "model.keras").write_bytes(network())
         (place / "models" / folder / "curves.csv").write_text("epoch\n")
     (place / "models/classifier/likeness.npz").write_bytes(network())  # a zip too
