@@ -181,12 +181,22 @@ class DiceFolds(Record):
 
 
 class OutlinedBy(Record):
-    """What is read of a method's scores; `all` where an image has a tumour."""
+    """What is read of a method's scores; `all` where an image has a tumour, and a class of tumour under its name."""
+
+    __pydantic_extra__: dict[str, SomeMeasures] = Field(init=False)
+    model_config = ConfigDict(extra="allow")
 
     images_with_tumour_mask: int = OPTIONAL
     all: Measures = OPTIONAL
     by_size: dict[str, SomeMeasures] = OPTIONAL
     by_fold: DiceFolds = OPTIONAL
+    # Not read.
+    title: Any = OPTIONAL
+    images: Any = OPTIONAL
+    native: Any = OPTIONAL
+    gated: Any = OPTIONAL
+    twin_free: Any = OPTIONAL
+    false_positive_area_px: Any = OPTIONAL
 
     @model_validator(mode="after")
     def _says_how_many(self) -> Self:

@@ -28,7 +28,9 @@ def project(tmp_path):
     for folder, names in (("classifier", CLASSIFIER), ("unet", UNET)):
         (place / "models" / folder).mkdir(parents=True)
         for name in names:
-            (place / "models" / folder / name).write_text(json.dumps({"classes": ["a", "b"], "params": PARAMS}))
+            (place / "models" / folder / name).write_text('{"keras": "3"}')
+        made_with = {"classes": ["a", "b"], "params": PARAMS}
+        (place / "models" / folder / "preprocess.json").write_text(json.dumps(made_with))
         (place / "models" / folder / "model.keras").write_bytes(network())
         (place / "models" / folder / "curves.csv").write_text("epoch\n")
     (place / "models/classifier/likeness.npz").write_bytes(network())  # a zip too
@@ -160,5 +162,5 @@ def test_dvc_gets_models_of_a_tag_from_a_remote_that_only_reads_over_http(projec
         sh(place, "dvc", "artifacts", "get", "--quiet", str(clone), "classifier", "--rev", "v1.0.0", "--out", "c")
     for name in UNET:
         assert (place / "u" / name).read_bytes() == (project / "models/unet" / name).read_bytes()
-    assert (place / "c/versions.json").read_text() == '{"classes": ["a", "b"]}'  # of the tag, not the last commit's
+    assert (place / "c/versions.json").read_text() == '{"keras": "3"}'  # of the tag, not the last commit's
     assert (place / "c/model.keras").read_bytes() == network()

@@ -159,7 +159,7 @@ def test_a_model_made_with_other_image_params_is_refused(classifier, processed, 
     model = tmp_path / "classifier"
     shutil.copytree(classifier, model)
     content = json.loads((model / "preprocess.json").read_text())
-    content["params"]["size"] = 64
+    content["params"]["fit"] = "stretch"
     (model / "preprocess.json").write_text(json.dumps(content))
     with pytest.raises(ArtifactError, match="images should be made with the params the model was trained with"):
         evaluate.run(params, model, processed / "test", processed / "external", tmp_path / "out")
@@ -179,7 +179,7 @@ def test_a_broken_model_file_is_refused(classifier, processed, params, tmp_path)
     model = tmp_path / "classifier"
     shutil.copytree(classifier, model)
     (model / "model.keras").write_bytes(b"PK no model")
-    with pytest.raises(ArtifactError, match=r"model\.keras: not a loadable Keras model"):
+    with pytest.raises(ArtifactError, match=r"model\.keras: should be a `.keras` archive, received another file"):
         evaluate.run(params, model, processed / "test", processed / "external", tmp_path / "out")
 
 
