@@ -229,7 +229,9 @@ def _entry_problems(
         found.append(f"{where}: outs should be those of dvc.yaml, received {sorted(written)}; {mend}")
     deps = {dep["path"]: dep.get("md5") for dep in entry.get("deps", [])}
     if sorted(deps) != sorted(stage["deps"]):
-        return [*found, f"{where}: deps should be those of dvc.yaml, received {sorted(deps)}; {mend}"]
+        differ = sorted({*deps} ^ {*stage["deps"]})
+        received = f"{len(deps)} of which {', '.join(differ[:5])}{' ...' if len(differ) > 5 else ''} differ"
+        return [*found, f"{where}: deps should be those of dvc.yaml, received {received}; {mend}"]
     for path, md5 in deps.items():
         actual = outs.get(path) or _md5(root / path)
         if actual != md5:
