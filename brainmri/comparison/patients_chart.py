@@ -3,7 +3,7 @@
 The rows are those of `results/`: each run tells by itself whom it has seen. `brainmri readme` writes the chart.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from textwrap import fill
 from typing import Any, NamedTuple
@@ -40,14 +40,14 @@ class Row(NamedTuple):
     ends: Mapping[str, float]  # low, high
 
 
-def rows_of(runs: Iterable[dict[str, Any]], others: Iterable[dict[str, Any]]) -> list[Row]:
+def rows_of(runs: Collection[dict[str, Any]], others: Iterable[dict[str, Any]]) -> list[Row]:
     """Return a row for each run on scans of people, in the order of `GROUPS`, and in each by accuracy.
 
     Parameters
     ----------
-    runs : iterable of dict
+    runs : collection of dict
         Of `results/*.json`. Left out are simulated sets, and runs of which no test patient is known: whether they have
-        seen them cannot be told.
+        seen them cannot be told. A set from elsewhere that a run was scored on has a row too.
     others : iterable of dict
         Of `results/external/*.json`.
     """
@@ -55,6 +55,12 @@ def rows_of(runs: Iterable[dict[str, Any]], others: Iterable[dict[str, Any]]) ->
         _row(group, run, run["metrics"]["classify"]["whole"], run["metrics"]["classify"]["ci95"]["whole"])
         for run in runs
         if (group := _group(run))
+    ]
+    rows += [
+        _row(ELSEWHERE, {"name": f"{run['name']}, scored on {name}"}, found["scores"], found["ci95"])
+        for run in runs
+        for name, found in run["metrics"]["classify"].get("external", {}).items()
+        if "scores" in found
     ]
     rows += [_row(ELSEWHERE, run, run["result"]["scores"], run["result"]["ci95"]) for run in others]
     return sorted(rows, key=lambda row: (list(GROUPS).index(row.group), -row.accuracy, row.name))

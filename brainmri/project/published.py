@@ -192,6 +192,7 @@ class OutlinedBy(Record):
     by_fold: DiceFolds = OPTIONAL
     # Not read.
     title: Any = OPTIONAL
+    skipped: Any = OPTIONAL  # why there is none of it
     images: Any = OPTIONAL
     native: Any = OPTIONAL
     gated: Any = OPTIONAL

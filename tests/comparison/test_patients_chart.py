@@ -55,6 +55,15 @@ def test_no_run_passes_for_new_patients_whose_patients_are_simulated_or_not_know
     assert rows_of([run("a", **unfit)], []) == []
 
 
+def test_a_set_from_elsewhere_that_a_run_was_scored_on_has_a_row_by_itself():
+    simulated = run("made up", source="phantom", seen=0)
+    found = elsewhere("unused")["result"]
+    simulated["metrics"]["classify"]["external"] = {"real": found, "empty": {"counts": {}}}
+    assert [(row.group, row.name, row.accuracy) for row in rows_of([simulated], [])] == [
+        (ELSEWHERE, "made up, scored on real", found["scores"]["accuracy"])
+    ]
+
+
 def test_two_rows_are_drawn_and_nothing_else(tmp_path):
     draw(tmp_path / "chart.svg", rows_of([run("folds", accuracy=0.6, seen=0)], [elsewhere("b")]))
     shown = words(tmp_path / "chart.svg")
