@@ -64,7 +64,10 @@ def test_an_answer_that_is_not_to_be_relied_on_is_headed_so(shown, abstain, head
     from app import viewer
 
     shares = {"*a*": 0.6, "b": 0.4}
-    found = Stub(label="*a*", abstain=abstain, probabilities=shares, mask=None, remarks=[], seconds={"read": 1.0})
+    found = Stub(
+        **{"label": "*a*", "abstain": abstain, "is_unlike": False, "probabilities": shares},
+        **{"mask": None, "remarks": [], "seconds": {"read": 1.0}},
+    )
     viewer._verdict(found, Stub(classifier=Stub(abstain_below=0.8)))
     assert shown[0] == ("header", heading)
     warned = [text for kind, text in shown if kind == "warning"]
