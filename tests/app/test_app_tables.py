@@ -63,11 +63,9 @@ def test_a_document_is_shown_block_by_block_and_its_text_is_not_obeyed(shown):
 def test_an_answer_that_is_not_to_be_relied_on_is_headed_so(shown, abstain, heading):
     from app import viewer
 
-    shares = {"*a*": 0.6, "b": 0.4}
-    found = Stub(
-        **{"label": "*a*", "abstain": abstain, "is_unlike": False, "probabilities": shares},
-        **{"mask": None, "remarks": [], "seconds": {"read": 1.0}},
-    )
+    shares = {"*a*": 0.6, "b": 0.4} if abstain else {"*a*": 0.9, "b": 0.1}
+    found = Stub(label="*a*", abstain=abstain, is_unlike=False, probabilities=shares, mask=None, remarks=[])
+    found.seconds = {"read": 1.0}
     viewer._verdict(found, Stub(classifier=Stub(abstain_below=0.8)))
     assert shown[0] == ("header", heading)
     warned = [text for kind, text in shown if kind == "warning"]
