@@ -88,7 +88,7 @@ nav ul { columns: 16rem; padding-left: 1.2rem; }
 .scroll { overflow-x: auto; margin: 1rem 0; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .92rem; }
 caption { text-align: left; color: var(--soft); padding: .25rem 0 .5rem; }
-th, td { padding: .3rem .7rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
+th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
 thead th { background: var(--band); } tbody th { font-weight: 600; } tbody th, td { white-space: nowrap; }
 pre { overflow-x: auto; background: var(--band); padding: .6rem 1rem; }
 figure { margin: 1.25rem 0; } figcaption { color: var(--soft); font-size: .92rem; }
