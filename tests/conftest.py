@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +16,9 @@ from hypothesis import settings
 # As `core/quiet_keras.py` has it, for tests that import Keras themselves. What the environment says goes first, and at
 # 2 TensorFlow tells of a GPU that it did not find ("failed call to cuInit").
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+# A shell's jobs in the background ignore Ctrl-C, and so would all that tests start from there.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A property is not timed: on a machine that is busy with something else it would fail by chance.
 settings.register_profile("untimed", deadline=None)

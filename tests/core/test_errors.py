@@ -79,8 +79,7 @@ def test_addresses_are_shown_without_what_may_be_secret(text, shown):
 
 
 SLEEPER = """
-import signal, sys, time
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's jobs in the background ignore it
+import sys, time
 from pathlib import Path
 from brainmri.core.errors import exit_on_error
 from brainmri.core.files import new_directory
