@@ -21,7 +21,7 @@ from brainmri.core.params import check
 from brainmri.models.classifier import LIKENESS, read_likeness, with_features
 from brainmri.models.model_files import load_model
 from brainmri.preprocessing.columns import NUMBERS, WORDS, fit_encoding, without_values
-from brainmri.preprocessing.images import MadeWith
+from brainmri.preprocessing.image_params import MadeWith
 from brainmri.scoring import calibration
 from brainmri.scoring.paired_tests import mcnemar
 from stages import train

@@ -21,7 +21,7 @@ from brainmri.core.manifest import SourceImage, read_manifest
 from brainmri.core.params import check
 from brainmri.core.shards import read_images
 from brainmri.preprocessing.augmentation import VariationParams
-from brainmri.preprocessing.images import ImageParams
+from brainmri.preprocessing.image_params import ImageParams
 from brainmri.preprocessing.scans import read_scan
 from brainmri.project.reproducibility import processor
 

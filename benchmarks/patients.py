@@ -24,7 +24,8 @@ from brainmri.core.params import load
 from brainmri.phantom.simulated_set import simulate
 from brainmri.preprocessing import duplicates, known_patients
 from brainmri.preprocessing.decoding import decode
-from brainmri.preprocessing.images import ImageParams, eight_bit, to_square
+from brainmri.preprocessing.image_params import ImageParams
+from brainmri.preprocessing.images import eight_bit, to_square
 from brainmri.preprocessing.scans import scan_of
 from brainmri.sources import local
 from stages import fetch

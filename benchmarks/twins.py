@@ -21,7 +21,8 @@ from brainmri.core.params import load
 from brainmri.phantom.simulated_set import simulate
 from brainmri.preprocessing import duplicates
 from brainmri.preprocessing.decoding import decode
-from brainmri.preprocessing.images import ImageParams, eight_bit
+from brainmri.preprocessing.image_params import ImageParams
+from brainmri.preprocessing.images import eight_bit
 from brainmri.preprocessing.scans import scan_of
 from stages import fetch
 

@@ -27,7 +27,7 @@ from brainmri.models.classifier import Classifier, load_classifier, looked_at, w
 from brainmri.prediction.answer import prepared
 from brainmri.prediction.inputs import Named, read_one
 from brainmri.preprocessing.head import shows_head
-from brainmri.preprocessing.images import ImageParams
+from brainmri.preprocessing.image_params import ImageParams
 from brainmri.sources import archives
 from stages import train
 

@@ -22,7 +22,7 @@ from brainmri.prediction.answer import prepared
 from brainmri.prediction.inputs import Named, read_one
 from brainmri.prediction.trained_models import Models, load_models
 from brainmri.preprocessing.decoding import decode
-from brainmri.preprocessing.native import from_square
+from brainmri.preprocessing.images import from_square
 from brainmri.segmentation.methods import outline
 
 Disturbance = Callable[[np.ndarray], tuple[Named, Named]]  # without and with it

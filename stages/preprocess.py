@@ -27,7 +27,7 @@ from brainmri.core.params import Seed, load
 from brainmri.preprocessing import external, known_patients, leakage, masks, splits
 from brainmri.preprocessing.exclusions import read_exclusions
 from brainmri.preprocessing.head import shows_head
-from brainmri.preprocessing.images import ImageParams
+from brainmri.preprocessing.image_params import ImageParams
 from brainmri.preprocessing.scans import Scans, read_set
 from brainmri.reporting import galleries
 

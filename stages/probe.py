@@ -18,7 +18,7 @@ from brainmri.core.index import read_split
 from brainmri.core.params import Section, Seed, load
 from brainmri.models import probes
 from brainmri.preprocessing.duplicates import of_windows, thumbnail
-from brainmri.preprocessing.images import MadeWith
+from brainmri.preprocessing.image_params import MadeWith
 from brainmri.scoring import assessment, intervals, scores
 from brainmri.scoring.predictions_table import Answers, class_numbers
 

@@ -26,8 +26,8 @@ from brainmri.models.classifier import Classifier, class_probabilities, load_cla
 from brainmri.models.model_files import require_same_images
 from brainmri.models.unet import Unet, why_no_unet
 from brainmri.parallel.pieces import each_piece
-from brainmri.preprocessing.images import MadeWith
-from brainmri.preprocessing.native import native_truths
+from brainmri.preprocessing.image_params import MadeWith
+from brainmri.preprocessing.masks import native_truths
 from brainmri.reporting import galleries
 from brainmri.scoring.mask_scores import method_scores, score_rows
 from brainmri.scoring.records import COLUMNS

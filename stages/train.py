@@ -42,7 +42,7 @@ from brainmri.models.classifier_params import ClassifierParams
 from brainmri.models.model_files import save_model
 from brainmri.preprocessing.augmentation import VARIANTS, VariationParams
 from brainmri.preprocessing.columns import Encoding, encode, fit_encoding, width
-from brainmri.preprocessing.images import MadeWith
+from brainmri.preprocessing.image_params import MadeWith
 from brainmri.reporting import live
 from brainmri.scoring.calibration import calibrate, unlike_threshold
 

@@ -25,7 +25,7 @@ from brainmri.core.errors import BrainMRIError, ParamsError
 from brainmri.core.missing import missing, read_lock
 from brainmri.preprocessing.augmentation import VARIANTS, VariationParams
 from brainmri.preprocessing.columns import ENCODED
-from brainmri.preprocessing.images import ImageParams, MadeWith
+from brainmri.preprocessing.image_params import ImageParams, MadeWith
 from brainmri.project import lock, presets, published, results
 from brainmri.reporting import model_card
 from brainmri.reporting.documents import as_markdown

@@ -112,7 +112,7 @@ def machine_fault(error: BaseException, where: object = "") -> str:
         place = error.filename or where or "a file"
         reason = os.strerror(error.errno)
         return f"{place}: should be readable and writable, received: {reason}; {REMEDIES[error.errno]}"
-    said = " ".join(str(error).split())[:200]
+    said = one_line(error, 200)
     memory = isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
     library = isinstance(error, ImportError) and any(words in said for words in _NO_MAP)
     theirs = type(error).__name__ == "ResourceExhaustedError" or "Insufficient memory" in said

@@ -143,17 +143,22 @@ def read_json(path: Path, shape: Any) -> Any:
     ArtifactError
         If the file is missing, no JSON, or of another shape: each problem in a clause, and what brings the file back.
     """
-    content = _json(path)
-    try:
-        _adapter(shape).validate_python(content, strict=True)
-    except ValidationError as error:
-        raise damaged(path, f"not as it was written: {problems(error)}") from None
-    return content
+    return _checked(path, shape)[0]
 
 
 def read_record(path: Path, model: type[R]) -> R:
     """Return the content of a JSON file as a typed model; the errors are those of `read_json`."""
-    return model.model_validate(read_json(path, model))
+    record: R = _checked(path, model)[1]
+    return record
+
+
+def _checked(path: Path, shape: Any) -> tuple[Any, Any]:
+    """Return the content of a JSON file, and the same as what `shape` makes of it."""
+    content = _json(path)
+    try:
+        return content, _adapter(shape).validate_python(content, strict=True)
+    except ValidationError as error:
+        raise damaged(path, f"not as it was written: {problems(error)}") from None
 
 
 def _json(path: Path) -> Any:

@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from brainmri.core.errors import InputError, TrainingError
+from brainmri.core.errors import InputError, TrainingError, one_line
 from brainmri.core.quiet_keras import keras, tf
 
 WAIT = "BRAINMRI_WORKERS_WAIT_S"  # how long workers wait for one another at the start; 600
@@ -174,7 +174,7 @@ def _reason(mine: Team, error: str) -> str:
     if found := LOST_TASK.search(error):
         lost = mine.jobs[found[1]][int(found[2])]
         return f"no sign of life from worker {mine.addresses.index(lost)} ({lost})"
-    return " ".join(error.split())[:300]
+    return one_line(error)
 
 
 def scope() -> AbstractContextManager[Any]:

@@ -18,7 +18,7 @@ from brainmri.core.missing import missing
 from brainmri.core.quiet_keras import keras
 from brainmri.models.model_files import load_model
 from brainmri.preprocessing.columns import ENCODED, Encoding, encode, width
-from brainmri.preprocessing.images import MadeWith
+from brainmri.preprocessing.image_params import MadeWith
 from brainmri.scoring.calibration import Calibration, with_temperature
 
 BATCH = 64  # images at once; fixed, because the last bits of a product depend on it
@@ -53,7 +53,7 @@ class Classifier:
 
     model: keras.Model
     classes: list[str]
-    image_params: dict[str, Any]  # of `images.ImageParams`
+    image_params: dict[str, Any]  # of `image_params.ImageParams`
     columns: Encoding  # the metadata that the model takes beside the image
     mirror: bool  # the answer is the mean of those to an image and to its left-right mirror image
     temperature: float  # divides the logarithms of the probabilities

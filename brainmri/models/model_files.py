@@ -16,7 +16,7 @@ from brainmri.core.errors import ArtifactError, one_line, shown
 from brainmri.core.files import parse_json, read_record
 from brainmri.core.missing import damaged, missing
 from brainmri.core.quiet_keras import keras
-from brainmri.preprocessing.images import MadeWith
+from brainmri.preprocessing.image_params import MadeWith
 
 # What a `.keras` file holds, and the most that each unpacks to; the largest of ours have 0.2 and 18 MB.
 BOUNDS = {"config.json": 2**24, "metadata.json": 2**16, "model.weights.h5": 2**30}

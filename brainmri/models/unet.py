@@ -19,7 +19,7 @@ from brainmri.core.files import read_record
 from brainmri.core.params import Record, Section
 from brainmri.core.quiet_keras import keras, ops
 from brainmri.models.model_files import load_model
-from brainmri.preprocessing.images import MadeWith
+from brainmri.preprocessing.image_params import MadeWith
 from brainmri.scoring.training_scores import dice
 
 BATCH = 64  # images at once; fixed, because the last bits of a product depend on it
@@ -56,7 +56,7 @@ class Unet:
     """What `models/unet` holds."""
 
     model: keras.Model
-    image_params: dict[str, Any]  # of `images.ImageParams`
+    image_params: dict[str, Any]  # of `image_params.ImageParams`
     mirror: bool  # the answer is the mean of those to an image and to its left-right mirror image
     cleaning: Cleaning
 

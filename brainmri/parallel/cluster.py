@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
-from brainmri.core.errors import InputError
+from brainmri.core.errors import InputError, one_line
 from brainmri.parallel import worker
 
 if TYPE_CHECKING:
@@ -136,6 +136,6 @@ def _alive(client: "Client", address: str) -> None:
 def _lost(address: str, error: BaseException) -> str:
     return (
         f"{address}: the Dask scheduler that DASK_SCHEDULER_ADDRESS names should answer, received "
-        f"{' '.join(str(error).split()) or type(error).__name__}; see whether it runs, then run again, or unset the "
+        f"{one_line(error) or type(error).__name__}; see whether it runs, then run again, or unset the "
         "variable to work on this machine"
     )

@@ -20,8 +20,8 @@ from brainmri.prediction.inputs import Input, Named, read_one
 from brainmri.prediction.trained_models import Models
 from brainmri.prediction.volume_masks import Measures
 from brainmri.preprocessing.head import shows_head
-from brainmri.preprocessing.images import ImageParams
-from brainmri.preprocessing.native import from_square, levels_from_square
+from brainmri.preprocessing.image_params import ImageParams
+from brainmri.preprocessing.images import from_square, levels_from_square
 from brainmri.preprocessing.scans import scan_of
 from brainmri.segmentation.methods import AUTO, METHODS, NONE, chosen, without_outline
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from brainmri.core.errors import ArtifactError, ParamsError
 from brainmri.core.params import check, read_yaml
-from brainmri.preprocessing.images import ImageParams
+from brainmri.preprocessing.image_params import ImageParams
 from brainmri.segmentation.methods import MethodParams, Tools
 
 if TYPE_CHECKING:

@@ -89,19 +89,17 @@ def _plain_mode(data: bytes) -> str | None:
         special = any(name in data[: data.find(b"IDAT")] for name in (b"tRNS", b"eXIf", b"acTL"))
         if special or data[12:16] != b"IHDR":
             return None
-        _require_few_pixels(int.from_bytes(data[16:20]), int.from_bytes(data[20:24]))
+        kinds.require_few_pixels("a picture", int.from_bytes(data[16:20]), int.from_bytes(data[20:24]))
         return _PNG_MODES.get(data[24:26])
     at = 2 if data.startswith(_JPEG) and data.endswith(_JPEG_END) else len(data)
     while data[at : at + 1] == b"\xff":  # one segment after another, until the one that starts a frame
         if data[at + 1] in (0xC0, 0xC1, 0xC2) and at + 9 < len(data):
-            _require_few_pixels(*(int.from_bytes(data[at + place : at + place + 2]) for place in (7, 5)))
+            kinds.require_few_pixels(
+                "a picture", *(int.from_bytes(data[at + place : at + place + 2]) for place in (7, 5))
+            )
             return _JPEG_MODES.get(data[at + 9])
         at += 2 + int.from_bytes(data[at + 2 : at + 4])
     return None
-
-
-def _require_few_pixels(width: int, height: int) -> None:
-    kinds.require_few_pixels("a picture", width, height)
 
 
 def _whole_jpeg(data: bytes) -> np.ndarray:
@@ -130,7 +128,7 @@ def _deep_png(data: bytes) -> tuple[np.ndarray, str]:
     """Decode a PNG of 16 bits with colours or transparency."""
     with Image.open(io.BytesIO(data), formats=["PNG"]) as header:
         _require_one_page(header)
-        _require_few_pixels(*header.size)
+        kinds.require_few_pixels("a picture", *header.size)
         turn = header.getexif().get(274, 1)
         mode = str(header.mode)
     samples = imagecodecs.png_decode(data)
@@ -152,7 +150,7 @@ def _deep_tiff(data: bytes, tags: dict[int, Any]) -> tuple[np.ndarray, str]:
     if photometric not in (0, 1, 2) or kind != 1:
         found = f"samples of kind {kind} and photometric meaning {photometric}"
         raise ValueError(f"grey or RGB pixels of 8 or 16 bits without a sign are needed, received {found}")
-    _require_few_pixels(int(tags.get(256, 0)), int(tags.get(257, 0)))
+    kinds.require_few_pixels("a picture", int(tags.get(256, 0)), int(tags.get(257, 0)))
     if not 0 < tags.get(277, 1) <= len(_DEEP_MODES):
         raise ValueError(f"1 to {len(_DEEP_MODES)} samples a pixel are needed, received {tags[277]}")
     samples = np.atleast_3d(imagecodecs.tiff_decode(data))
@@ -183,7 +181,7 @@ def _turned(grey: np.ndarray, orientation: int) -> np.ndarray:
 def _by_pillow(data: bytes) -> tuple[np.ndarray, str]:
     with Image.open(io.BytesIO(data), formats=kinds.FORMATS) as picture:
         mode = str(picture.mode)
-        _require_few_pixels(*picture.size)
+        kinds.require_few_pixels("a picture", *picture.size)
         _require_one_page(picture)
         picture.load()
         turned = ImageOps.exif_transpose(picture)

@@ -1,48 +1,14 @@
-"""How a pixel is changed, once `decoding` gave it: bring a slice to the square grid, apply the windows.
+"""How a pixel is changed, once `decoding` gave it: bring a slice to the square grid, and masks back; apply the windows.
 
 Prediction uses these same functions with the `ImageParams` that travel inside a model's folder.
 """
 
 import math
-from typing import Annotated, Literal
 
 import cv2
 import numpy as np
-from pydantic import Field, field_validator
 
-from brainmri.core.params import Record, Section
-
-Percentile = Annotated[float, Field(ge=0, le=100)]
-
-Window = Annotated[list[Percentile], Field(min_length=2, max_length=2)]  # the percentiles that become 0 and 1
-
-
-class ImageParams(Section):
-    """What turns a scan into a network's input; a model only ever sees images made with one set of these."""
-
-    size: Annotated[int, Field(ge=16, le=1024)]  # side of the square grid, px
-    fit: Literal["pad", "stretch"]  # how a non-square image meets the square grid
-    # Percentiles inside the head, or of the whole frame; or the scan's own window first and percentiles for the rest.
-    window_source: Literal["percentile", "frame", "dicom"]
-    windows: Annotated[list[Window], Field(min_length=1, max_length=8)]  # one a channel
-
-    def shape(self) -> tuple[int, int, int]:
-        """Return the shape of an image on the square grid, a channel a window."""
-        return self.size, self.size, len(self.windows)
-
-    @field_validator("windows")
-    @classmethod
-    def _low_below_high(cls, windows: list[list[float]]) -> list[list[float]]:
-        if any(low >= high for low, high in windows):
-            raise ValueError("pairs with the low percentile below the high one")
-        return windows
-
-
-class MadeWith(Record):
-    """The `preprocess.json` of a folder of images, and of the model that learnt from them."""
-
-    classes: list[str]
-    params: ImageParams
+from brainmri.preprocessing.image_params import ImageParams
 
 
 def to_square(image: np.ndarray, size: int, fit: str, fill: int = 0) -> tuple[np.ndarray, tuple[float, float]]:
@@ -108,6 +74,39 @@ def mask_to_square(mask: np.ndarray, size: int, fit: str) -> np.ndarray:
     square, _ = to_square(mask.astype(np.uint8) * np.uint8(255), size, fit)
     foreground: np.ndarray = square >= 128
     return foreground
+
+
+def from_square(mask: np.ndarray, shape: tuple[int, int], fit: str) -> np.ndarray:
+    """Bring a mask from the square grid back to the file's own: the way back of `to_square`.
+
+    Parameters
+    ----------
+    mask : ndarray, shape (S, S), bool
+    shape : tuple of int
+        H, W of the file.
+    fit : {"pad", "stretch"}
+        How the image met the square grid.
+
+    Returns
+    -------
+    ndarray, shape (H, W), bool
+        Foreground where the mask, between its pixels interpolated linearly, is one half or more.
+    """
+    native: np.ndarray = levels_from_square(mask.astype(np.float32), shape, fit) >= 0.5
+    return native
+
+
+def levels_from_square(square: np.ndarray, shape: tuple[int, int], fit: str) -> np.ndarray:
+    """Bring levels (S, S) float32, such as a map, from the square grid back to the file's own; see `from_square`."""
+    size = len(square)
+    if fit == "stretch":
+        rows, cols = size, size
+    else:
+        rows, cols = (max(1, round(side * size / max(shape))) for side in shape)
+    top, left = (size - rows) // 2, (size - cols) // 2
+    part = square[top : top + rows, left : left + cols]
+    finer = cv2.INTER_LINEAR if shape[0] >= rows and shape[1] >= cols else cv2.INTER_AREA
+    return np.asarray(cv2.resize(part, (shape[1], shape[0]), interpolation=finer))
 
 
 def level_counts(image: np.ndarray, inside: np.ndarray | None = None) -> np.ndarray:

@@ -7,6 +7,8 @@ label that half of the highest would lose. What is set in all four corners is ta
 """
 
 import io
+from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import cv2
@@ -14,11 +16,13 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageOps
 
-from brainmri.core import kinds
-from brainmri.core.errors import InputError
+from brainmri.core import kinds, shards
+from brainmri.core.errors import ArtifactError, InputError
 from brainmri.core.labels import NO_TUMOUR
+from brainmri.core.manifest import read_manifest
 from brainmri.preprocessing.decoding import decode
-from brainmri.preprocessing.images import ImageParams, mask_to_square
+from brainmri.preprocessing.image_params import ImageParams
+from brainmri.preprocessing.images import mask_to_square
 
 LABELS = 16  # a file with more values has soft edges, or is no mask
 _SAY = "save it as PNG with 0 outside and 255 inside the tumour"
@@ -34,6 +38,13 @@ class Mask(NamedTuple):
     tumour: np.ndarray  # (H, W) bool
     values: str  # what the file holds, for people: `0, 255`, `#000000, #ff0000` or `0 to 255 (87 values)`
     labels: bool  # whether it holds several labels, all of them tumour
+
+
+class NativeTruth(NamedTuple):
+    """A true mask as it was stored."""
+
+    mask: np.ndarray  # (H, W) bool
+    spacing_mm: tuple[float, float]  # between rows, between columns; NaN where unknown
 
 
 def read_mask(data: bytes) -> Mask:
@@ -216,3 +227,26 @@ def refuse_all_empty(facts: pd.DataFrame) -> None:
             f"preprocess: at least one mask should have a pixel, received {len(facts)} without (values {values}); look "
             "how they were saved, or bring the images without masks"
         )
+
+
+def native_truths(raw: Path, index: pd.DataFrame) -> Iterator[NativeTruth | None]:
+    """Yield the stored mask of each row of an index, one at a time; None where the image has none.
+
+    Raises
+    ------
+    ArtifactError
+        If `raw` is not the folder that the index was made from.
+    """
+    manifest = read_manifest(raw).set_index("image_id")
+    for image in index.itertuples():
+        if image.mask_row < 0:
+            yield None
+            continue
+        if image.image_id not in manifest.index or not manifest.at[image.image_id, "mask_path"]:
+            raise ArtifactError(
+                f"{raw}: manifest.csv should have a mask for image {image.image_id}, as the index does, received "
+                "none; run `dvc repro`"
+            )
+        row = manifest.loc[image.image_id]
+        mask = read_mask(shards.read(raw, row["mask_shard"], f"{row['set']}/{row['mask_path']}")).tumour
+        yield NativeTruth(mask, (float(row["voxel_row_mm"]), float(row["voxel_col_mm"])))

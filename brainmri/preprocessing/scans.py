@@ -19,8 +19,8 @@ from brainmri.parallel.pieces import Arrays, Piece, each_piece
 from brainmri.preprocessing import duplicates, masks
 from brainmri.preprocessing.decoding import decode
 from brainmri.preprocessing.head import head, quality, without_frame
+from brainmri.preprocessing.image_params import ImageParams
 from brainmri.preprocessing.images import (
-    ImageParams,
     apply_table,
     eight_bit,
     level_counts,

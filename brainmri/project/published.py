@@ -181,23 +181,14 @@ class DiceFolds(Record):
 
 
 class OutlinedBy(Record):
-    """What is read of a method's scores; `all` where an image has a tumour, and a class of tumour under its name."""
+    """What is read of a method's scores; `all` where an image has a tumour, and of each class of tumour by its name."""
 
-    __pydantic_extra__: dict[str, SomeMeasures] = Field(init=False)
     model_config = ConfigDict(extra="allow")
 
     images_with_tumour_mask: int = OPTIONAL
     all: Measures = OPTIONAL
     by_size: dict[str, SomeMeasures] = OPTIONAL
     by_fold: DiceFolds = OPTIONAL
-    # Not read.
-    title: Any = OPTIONAL
-    skipped: Any = OPTIONAL  # why there is none of it
-    images: Any = OPTIONAL
-    native: Any = OPTIONAL
-    gated: Any = OPTIONAL
-    twin_free: Any = OPTIONAL
-    false_positive_area_px: Any = OPTIONAL
 
     @model_validator(mode="after")
     def _says_how_many(self) -> Self:
@@ -274,6 +265,15 @@ class Run(Made):
     params: RunParams
     metrics: Measured
     folds: int = OPTIONAL
+
+    @model_validator(mode="after")
+    def _classes_are_outlined(self) -> Self:
+        for own in (self.metrics.segment.__pydantic_extra__ or {}).values():
+            found = own.__pydantic_extra__ or {}
+            for name in self.metrics.classify.whole.classes:
+                if found.get(name) is not None:
+                    SomeMeasures.model_validate(found[name])
+        return self
 
     @model_validator(mode="after")
     def _folds_are_told(self) -> Self:

@@ -21,7 +21,7 @@ from brainmri.core.git import git
 from brainmri.core.labels import NOT_CLINICAL
 from brainmri.core.params import read_yaml
 from brainmri.prediction.released import ABOUT, FORMAT, SUMS
-from brainmri.preprocessing.images import MadeWith
+from brainmri.preprocessing.image_params import MadeWith
 
 # What prediction reads of each folder, and the versions that wrote it; curves and further seeds stay at home.
 CLASSIFIER = ("model.keras", "preprocess.json", "metadata.json", "calibration.json", "likeness.npz", "versions.json")

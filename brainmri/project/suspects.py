@@ -20,7 +20,7 @@ from tqdm import tqdm
 from brainmri.core.errors import InputError
 from brainmri.core.files import new_directory, read_record, write_table
 from brainmri.core.index import read_split
-from brainmri.preprocessing.images import MadeWith
+from brainmri.preprocessing.image_params import MadeWith
 from brainmri.reporting import galleries
 
 SHOWN = 48  # pictures on the contact sheet

@@ -8,7 +8,8 @@ import pandas as pd
 
 from brainmri.core.index import Split
 from brainmri.core.labels import NO_TUMOUR
-from brainmri.preprocessing.native import NativeTruth, from_square
+from brainmri.preprocessing.images import from_square
+from brainmri.preprocessing.masks import NativeTruth
 from brainmri.scoring import intervals, overlap
 from brainmri.scoring.records import COLUMNS, IN_MM, SIZES, SUMMARISED
 

@@ -19,7 +19,7 @@ from brainmri.core import params
 from brainmri.core.errors import BrainMRIError
 from brainmri.preprocessing import masks
 from brainmri.preprocessing.decoding import decode
-from brainmri.preprocessing.images import ImageParams
+from brainmri.preprocessing.image_params import ImageParams
 from brainmri.preprocessing.scans import scan_of
 from brainmri.sources import archives, dicom, local, slicing
 from stages import augment, fetch, preprocess, train, train_unet

@@ -11,7 +11,7 @@ from hostile.rows import Refused, Row
 
 from brainmri.core.files import read_record
 from brainmri.models.model_files import load_model
-from brainmri.preprocessing.images import MadeWith
+from brainmri.preprocessing.image_params import MadeWith
 from brainmri.scoring.calibration import Calibration
 from stages.check_params import require_valid
 

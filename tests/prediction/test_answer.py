@@ -15,7 +15,7 @@ from brainmri.core.index import read_split
 from brainmri.models.classifier import Classifier, looked_at
 from brainmri.prediction import answer
 from brainmri.prediction.trained_models import load_models
-from brainmri.preprocessing.native import from_square
+from brainmri.preprocessing.images import from_square
 from brainmri.segmentation.methods import outline
 
 pytestmark = pytest.mark.slow

@@ -12,7 +12,7 @@ from brainmri.core.params import check
 from brainmri.phantom.simulated_set import PhantomParams, simulate
 from brainmri.prediction.answer import prepared
 from brainmri.prediction.inputs import read_one
-from brainmri.preprocessing.images import ImageParams
+from brainmri.preprocessing.image_params import ImageParams
 
 PARAMS = ImageParams(size=128, fit="pad", window_source="percentile", windows=[[1, 99], [1, 75], [50, 99.8]])
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from brainmri.core.params import check
 from brainmri.phantom import simulated_set
 from brainmri.preprocessing import duplicates
-from brainmri.preprocessing.images import ImageParams
+from brainmri.preprocessing.image_params import ImageParams
 from brainmri.preprocessing.scans import scan_of
 
 PARAMS = ImageParams(size=128, fit="pad", window_source="percentile", windows=[[1, 99]])

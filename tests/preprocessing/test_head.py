@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from brainmri.preprocessing.head import head, shows_head, without_frame
-from brainmri.preprocessing.images import ImageParams
+from brainmri.preprocessing.image_params import ImageParams
 from brainmri.preprocessing.scans import scan_of
 
 PARAMS = ImageParams(size=32, fit="pad", window_source="percentile", windows=[[1, 99]])

@@ -1,20 +1,20 @@
-"""The square grid and the windows."""
+"""The square grid, the way back from it, and the windows."""
 
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brainmri.core.errors import ParamsError
 from brainmri.core.params import check
-from brainmri.preprocessing import images
+from brainmri.preprocessing import image_params, images
 
 PARAMS = {"size": 32, "fit": "pad", "window_source": "percentile", "windows": [[1, 99], [50, 99.8]]}
 
 
 def params(**changes):
-    return check(PARAMS | changes, images.ImageParams, "params")
+    return check(PARAMS | changes, image_params.ImageParams, "params")
 
 
 def test_eight_bit_uses_all_levels_of_a_narrow_16_bit_image():
@@ -132,3 +132,36 @@ def test_params_refuse_a_window_upside_down():
 def test_params_name_every_problem_at_once():
     with pytest.raises(ParamsError, match=r"size should be greater than or equal to 16, received 4.*fit should be"):
         params(size=4, fit="squash")
+
+
+def test_back_from_padding_by_eye():
+    mask = np.zeros((4, 4), bool)
+    mask[1, 2] = mask[2, 2] = True  # rows 0 and 3 are padding of a file of 2 x 4
+    expected = np.array([[0, 0, 1, 0], [0, 0, 1, 0]], bool)
+    np.testing.assert_array_equal(images.from_square(mask, (2, 4), "pad"), expected)
+
+
+def test_back_to_twice_the_pixels():
+    mask = np.zeros((4, 4), bool)
+    mask[:, 2:] = True
+    found = images.from_square(mask, (8, 8), "pad")
+    np.testing.assert_array_equal(found, np.arange(8) >= np.full((8, 1), 4))
+
+
+def test_back_from_stretching():
+    mask = np.zeros((4, 4), bool)
+    mask[2:] = True
+    found = images.from_square(mask, (2, 8), "stretch")
+    np.testing.assert_array_equal(found, np.array([[False] * 8, [True] * 8]))
+
+
+@settings(max_examples=50)
+@given(st.integers(40, 150), st.integers(40, 150), st.sampled_from(["pad", "stretch"]), st.integers(0, 99))
+def test_there_and_back(height, width, fit, seed):
+    rng = np.random.default_rng(seed)
+    rows, cols = np.indices((height, width))
+    centre, radii = rng.uniform(0.35, 0.65, 2), rng.uniform(0.2, 0.3, 2)
+    mask = ((rows / height - centre[0]) / radii[0]) ** 2 + ((cols / width - centre[1]) / radii[1]) ** 2 < 1
+    back = images.from_square(images.mask_to_square(mask, 64, fit), (height, width), fit)
+    assert back.shape == mask.shape
+    assert 2 * (back & mask).sum() / (back.sum() + mask.sum()) > 0.9

@@ -10,7 +10,8 @@ import pytest
 from brainmri.core.params import check
 from brainmri.phantom import simulated_set
 from brainmri.preprocessing import duplicates, known_patients
-from brainmri.preprocessing.images import ImageParams, to_square
+from brainmri.preprocessing.image_params import ImageParams
+from brainmri.preprocessing.images import to_square
 from brainmri.preprocessing.scans import scan_of
 
 WINDOWS = ImageParams(size=128, fit="pad", window_source="percentile", windows=[[1, 99], [1, 75], [50, 99.8]])

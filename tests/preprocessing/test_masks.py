@@ -8,8 +8,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from brainmri.core.errors import InputError
+from brainmri.core.errors import ArtifactError, InputError
+from brainmri.core.index import read_split
 from brainmri.preprocessing import masks
+from brainmri.preprocessing.images import mask_to_square
 
 ROWS, COLS = np.mgrid[:96, :96]
 TUMOUR = (ROWS - 40) ** 2 + (COLS - 50) ** 2 < 20**2
@@ -153,3 +155,22 @@ def test_masks_without_a_single_pixel_are_refused_together():
         masks.refuse_all_empty(facts(empty, empty))
     masks.refuse_all_empty(facts(empty, ("b", "glioma", "", "0, 255", False, False, False, False)))
     masks.refuse_all_empty(facts())
+
+
+def test_stored_masks_are_those_of_the_split(raw, processed):
+    split = read_split(processed / "test")
+    for image, truth in zip(split.index.itertuples(), masks.native_truths(raw, split.index), strict=True):
+        assert truth.mask.shape == (image.height_px, image.width_px)
+        np.testing.assert_array_equal(mask_to_square(truth.mask, 32, "pad"), split.masks[image.mask_row].astype(bool))
+        assert np.isnan(truth.spacing_mm).all()
+
+
+def test_no_mask_gives_none(raw, processed):
+    index = read_split(processed / "test").index.head(2).assign(mask_row=[-1, 0])
+    assert [truth is None for truth in masks.native_truths(raw, index)] == [True, False]
+
+
+def test_a_folder_of_another_set_is_refused(raw):
+    index = pd.DataFrame({"image_id": ["nobody"], "mask_row": [0]})
+    with pytest.raises(ArtifactError, match="should have a mask for image nobody"):
+        list(masks.native_truths(raw, index))

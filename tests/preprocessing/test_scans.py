@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from brainmri.core.errors import InputError
-from brainmri.preprocessing.images import ImageParams, eight_bit
+from brainmri.preprocessing.image_params import ImageParams
+from brainmri.preprocessing.images import eight_bit
 from brainmri.preprocessing.scans import read_scan, read_scans
 
 PARAMS = ImageParams(size=16, fit="pad", window_source="percentile", windows=[[0.0, 100.0]])

@@ -6,7 +6,7 @@ import pytest
 from scipy.spatial import cKDTree
 
 from brainmri.core.index import Split
-from brainmri.preprocessing.native import NativeTruth
+from brainmri.preprocessing.masks import NativeTruth
 from brainmri.scoring import mask_scores, overlap
 
 NAN = float("nan")

@@ -125,7 +125,7 @@ def test_thresholds_by_eye(params):
 @pytest.mark.slow
 def test_finds_most_tumours_of_the_phantom(params):
     from brainmri.phantom.simulated_set import PhantomParams, simulate
-    from brainmri.preprocessing.images import ImageParams
+    from brainmri.preprocessing.image_params import ImageParams
     from brainmri.preprocessing.scans import read_scan
 
     section = yaml.safe_load(PARAMS.read_text())
