@@ -18,7 +18,8 @@ from benchmarks.common import PARAMS
 from brainmri.core.files import read_record
 from brainmri.core.index import read_split
 from brainmri.core.params import check
-from brainmri.models.classifier import LIKENESS, read_likeness, with_features
+from brainmri.models.classifier import with_features
+from brainmri.models.likeness import LIKENESS, read_likeness
 from brainmri.models.model_files import load_model
 from brainmri.preprocessing.columns import NUMBERS, WORDS, fit_encoding, without_values
 from brainmri.preprocessing.image_params import MadeWith

@@ -25,20 +25,17 @@ from brainmri.core.params import load
 from brainmri.core.quiet_keras import keras
 from brainmri.learning import training, workers
 from brainmri.models import classifier_networks
-from brainmri.models.classifier import (
-    BATCH,
+from brainmri.models.classifier import BATCH, answer_and_distances, by_view, with_features
+from brainmri.models.classifier_batches import ImageBatches, targets
+from brainmri.models.classifier_params import ClassifierParams
+from brainmri.models.likeness import (
     LIKENESS,
     Likeness,
-    answer_and_distances,
-    by_view,
     learnt_likeness,
     unlikeness,
     usual_distances,
-    with_features,
     write_likeness,
 )
-from brainmri.models.classifier_batches import ImageBatches, targets
-from brainmri.models.classifier_params import ClassifierParams
 from brainmri.models.model_files import save_model
 from brainmri.preprocessing.augmentation import VARIANTS, VariationParams
 from brainmri.preprocessing.columns import Encoding, encode, fit_encoding, width

@@ -5,7 +5,7 @@ import numpy as np
 from keras import layers
 
 from brainmri.core.files import write_json
-from brainmri.models.classifier import learnt_likeness, write_likeness
+from brainmri.models.likeness import learnt_likeness, write_likeness
 from brainmri.models.model_files import save_model
 
 CLASSES = ["glioma", "meningioma", "notumor", "pituitary"]
